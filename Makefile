@@ -1,0 +1,53 @@
+# Everything runs in .venv, which the targets make themselves; nothing else is needed but Python.
+PYTHON ?= python3
+BIN := .venv/bin
+TESTS ?=
+
+.PHONY: help demo test check format lint types clean
+
+help:
+	@echo "make demo    run the main example on an embedded server"
+	@echo "make test    run the whole test suite (TESTS='-k append' for a part)"
+	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
+	@echo "make format  rewrite the sources in the project's format"
+	@echo "make clean   remove what the targets made"
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version.split()[0] + ": make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/server: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[server]'
+	@touch $@
+
+.venv/test: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@ .venv/server
+
+.venv/lint: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[lint]'
+	@touch $@ .venv/test .venv/server
+
+demo: .venv/server
+	$(BIN)/python examples/main_job.py $(FILE)
+
+test: .venv/test
+	$(BIN)/python -m pytest $(TESTS)
+
+format: .venv/lint
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: .venv/lint
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: .venv/lint
+	$(BIN)/mypy
+	$(BIN)/basedpyright
+
+check: lint types test
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

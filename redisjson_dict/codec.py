@@ -1,0 +1,489 @@
+"""Python values to JSON text and back, strictly and exactly. Knows nothing of places or Redis.
+
+Theory of operation. orjson does the coding. It is fast, but more generous than this package: it
+writes NaN as ``null`` and accepts enums and UUIDs. So a survey of the value, level by level, looks
+at the types that occur; anything unusual goes to `_Plain`, the one definition of what is accepted,
+which walks the value in Python, converts what may be converted and names the place of what may
+not.
+
+The server's own number parser is not correctly rounded: it computes ``digits * 10**exponent`` in
+doubles. That is exact up to 15 digits and moves one in ten longer floats by an ulp. `spell`
+mirrors that parser and picks another spelling of the same number where `repr` would be misread;
+where there is none, the write is followed by the missing ulp (`Repair`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import UserString
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import orjson
+
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+
+__all__ = ["Encoded", "Repair", "decode", "encode", "encode_many", "plain", "to_python"]
+
+Default = Callable[[Any], Any] | None
+
+_OPTIONS = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
+_LEVELS = 127  # what the server's parser takes
+_INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_SCALARS = frozenset((str, int, float, bool, type(None)))
+_CONTAINERS = frozenset((dict, list, tuple))
+_COMMON = _SCALARS | _CONTAINERS
+
+
+class Repair(NamedTuple):
+    """A float that no spelling carries, and the increment that makes it exact.
+
+    Attributes:
+        steps: where it is inside the value.
+        increment: what JSON.NUMINCRBY is to add, spelled.
+        wanted: the float that must result, as `repr` gives it.
+    """
+
+    steps: tuple[str | int, ...]
+    increment: bytes
+    wanted: bytes
+
+
+class Encoded(NamedTuple):
+    """A value as it travels.
+
+    Attributes:
+        text: JSON, UTF-8.
+        repairs: what must be added afterwards, in the same atomic step; nearly always empty.
+    """
+
+    text: bytes
+    repairs: tuple[Repair, ...] = ()
+
+
+def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
+    """Return the JSON text of a value, such that the server stores exactly that value.
+
+    Args:
+        value: anything that design allows: JSON's own types, mappings, sequences, numpy's
+            scalars and arrays, live proxies (their content is fetched).
+        default: called with a value of any other type; returns one that is allowed.
+        depth: how many levels of nesting lie above the place it is for.
+
+    Raises:
+        UnsupportedValueError: a type, or a member name, that JSON cannot hold, or a cycle.
+        ValueRangeError: NaN, an infinity, an integer outside [-2^63, 2^64-1], a lone surrogate,
+            too deep a nesting, or a float that cannot be made exact.
+    """
+    kind = type(value)
+    if kind is str:
+        try:
+            return Encoded(orjson.dumps(value))
+        except TypeError:
+            pass
+    elif kind is int:
+        if _INT_MIN <= value <= _INT_MAX:
+            return Encoded(b"%d" % value)
+    elif kind is float:
+        if math.isfinite(value):
+            text, repair = spell(value)
+            return Encoded(text) if repair is None else Encoded(text, (Repair((), *repair),))
+    elif value is None:
+        return Encoded(b"null")
+    elif kind is bool:
+        return Encoded(b"true" if value else b"false")
+    elif kind in _CONTAINERS:
+        encoded = _encode_container(value, depth)
+        if encoded is not None:
+            return encoded
+    return _encode_plain(_Plain(default, depth).convert(value), depth)
+
+
+def encode_many(
+    values: Sequence[Any], default: Default = None, depth: int = 0
+) -> tuple[list[bytes], list[tuple[int, Repair]]]:
+    """Encode the elements of a list one by one.
+
+    Returns:
+        Their texts, and the repairs with the number of the element that needs each.
+    """
+    texts = []
+    repairs = []
+    for number, value in enumerate(values):
+        encoded = encode(value, default, depth)
+        texts.append(encoded.text)
+        repairs += [(number, repair) for repair in encoded.repairs]
+    return texts, repairs
+
+
+def decode(text: bytes | str) -> Any:
+    """Return the Python value of JSON text from the server.
+
+    Raises:
+        ValueRangeError: the document is nested deeper than can be decoded (1024 levels), which
+            only another client can have written.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise ValueRangeError(f"what the server sent cannot be decoded: {error}") from error
+
+
+def plain(value: Any, default: Default = None, depth: int = 0) -> Any:
+    """Return a value as it will come back from the server: plain data, checked, detached."""
+    return decode(encode(value, default, depth).text)
+
+
+def to_python(value: Any) -> Any:
+    """Return plain, detached data for anything: live proxies at any depth become dict and list.
+
+    Serves as ``json.dumps(x, default=to_python)``. What is no container is returned as it is.
+
+    Cost: one round trip for each proxy met.
+    """
+    fetch = getattr(type(value), "to_python", None)
+    if fetch is not None:
+        return fetch(value)
+    if isinstance(value, Mapping):
+        return {key: to_python(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview)):
+        return [to_python(item) for item in value]
+    return value
+
+
+def _encode_container(value: Any, depth: int) -> Encoded | None:
+    """Encode JSON's own types; None when something else is among them."""
+    try:
+        text = orjson.dumps(value, option=_OPTIONS)
+    except (TypeError, RecursionError):
+        return None
+    floats = _survey(value, depth)
+    if floats is None:
+        return None
+    return _exact(value, text) if floats else Encoded(text)
+
+
+def _encode_plain(value: Any, depth: int) -> Encoded:
+    if type(value) not in _CONTAINERS:
+        return encode(value)
+    return _exact(value, orjson.dumps(value))
+
+
+def _survey(value: Any, depth: int) -> bool | None:
+    """Look at every item once, level by level.
+
+    Returns:
+        Whether floats occur; None when the value is not plainly storable and must be walked.
+    """
+    level = [value]
+    floats = False
+    while level:
+        depth += 1
+        if depth > _LEVELS:
+            return None
+        items: list[Any] = []
+        for container in level:
+            items += container.values() if type(container) is dict else container
+        kinds = set(map(type, items))
+        if not kinds <= _COMMON:
+            return None
+        if float in kinds:
+            floats = True
+            if not all(map(math.isfinite, [item for item in items if type(item) is float])):
+                return None
+        level = [x for x in items if type(x) in _CONTAINERS] if kinds & _CONTAINERS else []
+    return floats
+
+
+class _Plain:
+    """The definition of what is accepted: a walk that converts, or names the place."""
+
+    def __init__(self, default: Default, depth: int) -> None:
+        self._default = default
+        self._above = depth
+        self._steps: list[str | int] = []
+        self._open: set[int] = set()
+
+    def convert(self, value: Any) -> Any:
+        kind = type(value)
+        if value is None or kind is bool:
+            return value
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, int):
+            return self._integer(int(value))
+        if isinstance(value, float):
+            return self._float(float(value))
+        return self._compound(value)
+
+    def _text(self, value: str) -> str:
+        text = str.__str__(value)
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueRangeError(
+                f"text{self._place()} holds a lone surrogate, which UTF-8 cannot carry"
+            ) from error
+        return text
+
+    def _integer(self, value: int) -> int:
+        if _INT_MIN <= value <= _INT_MAX:
+            return value
+        raise ValueRangeError(
+            f"integer{self._place()} is outside [-2**63, 2**64 - 1]; the server would turn it "
+            "into a float: store it as text"
+        )
+
+    def _float(self, value: float) -> float:
+        if math.isfinite(value):
+            return value
+        raise ValueRangeError(
+            f"{value}{self._place()} has no place in JSON: store None or text instead"
+        )
+
+    def _compound(self, value: Any) -> Any:
+        if id(value) in self._open:
+            raise UnsupportedValueError(f"the value contains itself{self._place()}")
+        if len(self._open) > _LEVELS + 32:
+            self._too_deep()
+        self._open.add(id(value))
+        try:
+            return self._container(value)
+        finally:
+            self._open.discard(id(value))
+
+    def _container(self, value: Any) -> Any:
+        fetch = getattr(type(value), "to_python", None)
+        if fetch is not None and isinstance(value, (Mapping, Sequence)):
+            value = fetch(value)
+        if isinstance(value, Mapping):
+            self._check_depth()
+            return {
+                self._name(key): self._below(self._name(key), item) for key, item in value.items()
+            }
+        if isinstance(value, Sequence) and not isinstance(
+            value, (bytes, bytearray, memoryview, UserString)
+        ):
+            self._check_depth()
+            return [self._below(index, item) for index, item in enumerate(value)]
+        if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
+            return self.convert(value.tolist())
+        if self._default is None:
+            self._unsupported(value)
+        replaced = self._default(value)
+        if replaced is value:
+            self._unsupported(value)
+        return self.convert(replaced)
+
+    def _below(self, step: str | int, item: Any) -> Any:
+        self._steps.append(step)
+        converted = self.convert(item)
+        self._steps.pop()
+        return converted
+
+    def _name(self, key: Any) -> str:
+        if isinstance(key, str):
+            return self._text(key)
+        raise UnsupportedValueError(
+            f"member name {key!r}{self._place()} is {_article(key)}: JSON names are str"
+        )
+
+    def _check_depth(self) -> None:
+        if self._above + len(self._steps) >= _LEVELS:
+            self._too_deep()
+
+    def _too_deep(self) -> NoReturn:
+        raise ValueRangeError(
+            f"nested deeper than the {_LEVELS} levels that the server takes"
+            + (f" ({self._above} of them above this value)" if self._above else "")
+        )
+
+    def _unsupported(self, value: Any) -> NoReturn:
+        raise UnsupportedValueError(
+            f"the value{self._place()} is {_article(value)}: JSON holds str, int, float, bool, "
+            "None, mappings and sequences; convert it, or pass default="
+        )
+
+    def _place(self) -> str:
+        if not self._steps:
+            return ""
+        shown = "".join(f"[{step!r}]" for step in self._steps[:20])
+        return f" at {shown}" + ("..." if len(self._steps) > 20 else "")
+
+
+def _article(value: Any) -> str:
+    name = type(value).__name__
+    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+
+
+# What the server's parser makes of a decimal, and a spelling that it gets right.
+
+_POWERS = [float(f"1e{exponent}") for exponent in range(309)]
+_U64 = 2**64
+# Number tokens of orjson that may be misread: 16 or more digits around a point, or an exponent.
+# Each pattern starts with a literal, so that the scan runs at memchr's speed.
+_POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+][0-9]+)?")
+_EXPONENT = re.compile(rb"e[-+][0-9]+")
+_DIGITS = b"0123456789"
+
+
+def _parsed(digits: int, exponent: int) -> float | None:
+    """What the server makes of ``digits * 10**exponent``; None where it would refuse.
+
+    Source: serde_json's `f64_from_parts` without its `float_roundtrip` feature.
+    """
+    if digits >= _U64:
+        return None
+    number = float(digits)
+    while exponent < -308:
+        if number == 0.0:
+            return number
+        number /= 1e308
+        exponent += 308
+    if exponent < 0:
+        return number / _POWERS[-exponent]
+    return number * _POWERS[exponent] if exponent < 309 else None
+
+
+def _parts(token: str) -> tuple[int, int]:
+    """Split an unsigned decimal into its digits and the exponent of ten."""
+    mantissa, _, exponent = token.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    return int(whole + fraction), int(exponent or 0) - len(fraction)
+
+
+def spell(value: float) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    """Return a spelling that the server reads as this float, bit for bit.
+
+    Returns:
+        The text; and, where no spelling was found, what to add afterwards and the float wanted.
+
+    Raises:
+        ValueRangeError: neither exists (never seen for a normal float).
+    """
+    text = repr(value)
+    if len(text) < 17 and "e" not in text:  # at most 15 digits: exact in every parser
+        return text.encode(), None
+    sign, token = ("-", text[1:]) if text[0] == "-" else ("", text)
+    size = abs(value)
+    if _parsed(*_parts(token)) == size:
+        return text.encode(), None
+    other = _respelled(size)
+    if other is not None:
+        return (sign + other).encode(), None
+    return _with_increment(value, sign, token)
+
+
+def _respelled(size: float) -> str | None:
+    """Search the decimals near a float, longest first, for one that both parsers read right."""
+    magnitude = math.floor(math.log10(size))
+    numerator, denominator = size.as_integer_ratio()
+    for count in range(20, 0, -1):
+        exponent = magnitude - count + 1
+        if exponent >= 0:
+            digits = numerator // (denominator * 10**exponent)
+        else:
+            digits = numerator * 10**-exponent // denominator
+        for near in (digits, digits + 1):
+            if not 0 < near < _U64:
+                continue
+            double = float(near)
+            for candidate in (
+                double,
+                math.nextafter(double, math.inf),
+                math.nextafter(double, 0.0),
+            ):
+                whole = int(candidate)
+                if 0 < whole < _U64 and _parsed(whole, exponent) == size:
+                    text = f"{whole}e{exponent}"
+                    if float(text) == size:  # right on a correctly rounding server, too
+                        return text
+    return None
+
+
+def _with_increment(
+    value: float, sign: str, token: str
+) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    stored = _parsed(*_parts(token))
+    if stored is not None and math.isfinite(stored):
+        missing = abs(value) - stored
+        text = repr(abs(missing))
+        increment = _parsed(*_parts(text))
+        if increment is not None and stored + math.copysign(increment, missing) == abs(value):
+            added = math.copysign(1.0, missing) * (-1.0 if sign else 1.0)
+            spelled = ("-" if added < 0 else "") + text
+            return (sign + token).encode(), (spelled.encode(), repr(value).encode())
+    raise ValueRangeError(
+        f"the float {value!r} cannot be stored exactly on this server: round it, or store text"
+    )
+
+
+def _exact(value: Any, text: bytes) -> Encoded:
+    """Respell the floats that the server would misread.
+
+    Scans the text instead of walking the value: a document without long floats costs next to
+    nothing.
+    """
+    points = _POINT.search(text) is not None
+    exponents = b"e-" in text or b"e+" in text
+    if not points and not exponents:
+        return Encoded(text)
+    # Escaped quotes and backslashes are masked, so that the quotes left over delimit strings.
+    mask = text
+    if b"\\" in text:
+        mask = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    spans: dict[int, int] = {}
+    for pattern in (_POINT, _EXPONENT) if exponents else (_POINT,):
+        spans.update(_tokens(pattern, mask))
+    pieces = []
+    done = 0
+    unspelled = False
+    for start, end in sorted(spans.items()):
+        token = text[start:end]
+        spelled, repair = spell(float(token))
+        if repair is not None:
+            unspelled = True
+        elif spelled != token:
+            pieces += [text[done:start], spelled]
+            done = end
+    pieces.append(text[done:])
+    repairs = tuple(_repairs(value, ())) if unspelled else ()
+    return Encoded(b"".join(pieces), repairs)
+
+
+def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
+    """Where number tokens start and end; what only looks like one inside a string is left out."""
+    spans = []
+    quotes = 0
+    counted = 0
+    for match in pattern.finditer(mask):
+        at, end = match.span()
+        quotes += mask.count(b'"', counted, at)
+        counted = at
+        if quotes % 2:
+            continue
+        before = mask[max(0, at - 40) : at]
+        start = at - len(before) + len(before.rstrip(b"-.0123456789"))
+        after = mask[end : end + 40]
+        end += len(after) - len(after.lstrip(_DIGITS))
+        spans.append((start, end))
+    return spans
+
+
+def _repairs(value: Any, steps: tuple[str | int, ...]) -> list[Repair]:
+    """Walk a value for the floats that no spelling carries."""
+    found = []
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for step, item in items:
+        if type(item) is float:
+            repair = spell(item)[1]
+            if repair is not None:
+                found.append(Repair((*steps, step), *repair))
+        elif type(item) in _CONTAINERS:
+            found += _repairs(item, (*steps, step))
+    return found

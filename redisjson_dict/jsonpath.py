@@ -1,0 +1,61 @@
+"""Which JSONPath expressions are safe to send. Knows nothing of Redis.
+
+RedisJSON aborts as a whole on some expressions: where it echoes an error with a character whose
+code point is a multiple of 256, or meets a number beyond i64. They are refused here.
+"""
+
+from __future__ import annotations
+
+import re
+
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+
+__all__ = ["expression"]
+
+_LENGTH = 65_536  # characters
+_NESTING = 128
+_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
+_NUMBER = re.compile(r"0*([0-9]+)")
+_I64 = str(2**63 - 1)
+
+
+def expression(jsonpath: str, below_root: bool) -> bytes:
+    """Return what follows the ``$`` of a JSONPath, checked.
+
+    Args:
+        jsonpath: the whole expression.
+        below_root: whether its ``$`` is to be a place below the document's root.
+
+    Raises:
+        UnsupportedValueError: it is not text.
+        ValueRangeError: no leading ``$``; a character whose code point is a multiple of 256; a
+            number beyond i64; too long or too deeply nested; a second ``$`` below the root, where
+            the server would take it for the document's.
+    """
+    if not isinstance(jsonpath, str):
+        raise UnsupportedValueError(f"a JSONPath is str, not {type(jsonpath).__name__}")
+    if not jsonpath.startswith("$"):
+        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} does not start with '$'")
+    if len(jsonpath) > _LENGTH:
+        raise ValueRangeError(f"JSONPath of {len(jsonpath)} characters; {_LENGTH} are allowed")
+    for character in jsonpath:
+        if ord(character) % 256 == 0:
+            raise ValueRangeError(
+                f"JSONPath {jsonpath!r:.200} holds {character!a}, a character that can abort the "
+                "server: read the members by their keys instead"
+            )
+    try:
+        text = jsonpath.encode()
+    except UnicodeEncodeError as error:
+        raise ValueRangeError(f"JSONPath {jsonpath!a:.200} holds a lone surrogate") from error
+    bare = _STRINGS.sub('""', jsonpath)
+    if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in _NUMBER.findall(bare)):
+        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} holds a number of more than 64 bits")
+    if bare.count("(") + bare.count("[") > _NESTING:
+        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} has more than {_NESTING} brackets")
+    if below_root and "$" in bare[1:]:
+        raise ValueRangeError(
+            f"JSONPath {jsonpath!r:.200} has a second '$', which the server would take for the "
+            "document: query the document itself, with the whole path"
+        )
+    return text[1:]

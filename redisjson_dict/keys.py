@@ -1,0 +1,94 @@
+"""What a caller may write between brackets: names, indices, and paths of both."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import Any
+
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+from redisjson_dict.location import Location, Step
+
+__all__ = ["index_of", "lookup", "named_items", "path_of", "target", "text_of_name"]
+
+
+def lookup(at: Location, key: Any) -> Location:
+    """Return the place that a key reads.
+
+    Raises:
+        KeyError: nothing can be stored under such a key.
+        TypeError: the key is not hashable.
+    """
+    try:
+        return target(at, key)
+    except (TypeError, ValueRangeError):
+        hash(key)
+        raise KeyError(key) from None
+
+
+def target(at: Location, key: Any) -> Location:
+    """Return the place that a key writes.
+
+    Raises:
+        UnsupportedValueError: the key is neither str nor a path.
+        ValueRangeError: it holds a lone surrogate.
+    """
+    if type(key) is str:
+        return at.descend((key,))
+    if isinstance(key, tuple):
+        return at.descend(path_of(key))
+    return at.descend((text_of_name(key),))
+
+
+def path_of(key: tuple[Any, ...]) -> tuple[Step, ...]:
+    """Return the steps of a path: names and indices.
+
+    Raises:
+        UnsupportedValueError: a step is neither, or there is none.
+    """
+    if not key:
+        raise UnsupportedValueError("() is no path: it names no member")
+    return tuple([text_of_name(s) if isinstance(s, str) else _index_step(s, key) for s in key])
+
+
+def text_of_name(key: Any) -> str:
+    """Return a name as plain str; of a subclass of str its text.
+
+    Raises:
+        UnsupportedValueError: it is not str.
+    """
+    if isinstance(key, str):
+        return str.__str__(key)
+    raise UnsupportedValueError(f"keys are str, not {type(key).__name__}: {key!r}")
+
+
+def index_of(key: Any) -> int:
+    """Return an array index, with the error of `list` for anything that is none."""
+    try:
+        return int(operator.index(key))
+    except TypeError:
+        raise TypeError(
+            f"list indices must be integers or slices, not {type(key).__name__}"
+        ) from None
+
+
+def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the arguments of ``dict.update`` add up to.
+
+    Raises:
+        UnsupportedValueError: a key is not str.
+        TypeError, ValueError: as `dict` raises them for what are no pairs.
+    """
+    fetch = getattr(type(other), "to_python", None)
+    items = dict(fetch(other) if fetch is not None else other)
+    items.update(more)
+    return {text_of_name(key): value for key, value in items.items()}
+
+
+def _index_step(step: Any, path: tuple[Any, ...]) -> int:
+    try:
+        return int(operator.index(step))
+    except TypeError:
+        raise UnsupportedValueError(
+            f"a path is made of names and indices; {path!r} has a {type(step).__name__}"
+        ) from None

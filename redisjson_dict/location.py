@@ -1,0 +1,279 @@
+"""Where a value lives: a document's key and a path inside it. Knows nothing of Redis clients.
+
+Theory of operation. RedisJSON reads and writes member names by different rules (up to 8.6): in a
+path that is *written* to, an escaped name is taken letter by letter, so a name that needs an
+escape would silently create or change another member. Three classes of names follow:
+
+- *writable*: can be spelled without any escape; every command works on them;
+- *readable*: need an escape (a backslash, or both kinds of quotes); JSON.GET and JSON.TYPE find
+  them, nothing else does;
+- neither: names that start with a space, which the path grammar skips.
+
+A `Location` is cheap to extend and spells itself once: `base` is the path that is known to be
+there (a held proxy's own place, or ``$``), `tail` the further steps, which a script resolves one
+by one. A negative index stays a bare number in `tail` until the server has resolved it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from redisjson_dict.errors import ValueRangeError
+
+__all__ = ["DEPTH_LIMIT", "Location", "Settings", "Step", "is_readable", "is_writable", "segment"]
+
+Step = str | int
+
+DEPTH_LIMIT = 127
+"""Levels of nesting of a document. The server's parser takes 127; far deeper ones abort it."""
+
+_FAR = 2**53
+"""No array is that long. Larger indices would abort the server (beyond i64) or round in Lua."""
+
+
+def is_readable(name: str) -> bool:
+    """Return whether JSON.GET and JSON.TYPE can find a member of this name by path."""
+    return not name.startswith(" ")
+
+
+def is_writable(name: str) -> bool:
+    """Return whether every command can address a member of this name by path."""
+    if name.startswith(" ") or "\\" in name:
+        return False
+    return '"' not in name or "'" not in name
+
+
+def segment(step: Step) -> bytes:
+    """Spell one step of a path; a negative index as a bare number, to be resolved by a script.
+
+    Raises:
+        ValueRangeError: the name holds a lone surrogate, which UTF-8 cannot carry.
+    """
+    if isinstance(step, str):
+        try:
+            name = step.encode()
+        except UnicodeEncodeError as error:
+            raise ValueRangeError(
+                f"the name {step!r} holds a lone surrogate, which UTF-8 cannot carry"
+            ) from error
+        if b'"' not in name and b"\\" not in name:
+            return b'["%b"]' % name
+        if b"'" not in name and b"\\" not in name:
+            return b"['%b']" % name
+        return b'["%b"]' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    index = max(-_FAR, min(_FAR, step))
+    return b"[%d]" % index if index >= 0 else b"%d" % index
+
+
+def _permanent() -> bytes:
+    return b""
+
+
+class Settings:
+    """What a dict was told once, for all its documents.
+
+    Attributes:
+        default: the user's hook for values of a foreign type, or ``None``.
+        lifetime: what becomes of a document's time to live when it is assigned; see
+            ``scripts/_lifetime.lua``.
+    """
+
+    __slots__ = ("default", "lifetime")
+
+    def __init__(
+        self,
+        default: Callable[[Any], Any] | None = None,
+        lifetime: Callable[[], bytes] = _permanent,
+    ) -> None:
+        self.default = default
+        self.lifetime = lifetime
+
+
+class Location:
+    """A place in a document: never changed once made, compared by `same_place`.
+
+    Attributes:
+        name: the document's key as the user knows it, without prefix.
+        key: the Redis key, as UTF-8.
+        steps: names and indices from the document's root.
+        base: the spelled path that further steps start from.
+        tail: the spelled steps after `base`.
+        own: how many steps form the place itself; what follows is the key a caller asked for.
+            ``-1`` when the document's name is part of that key, as in ``d["run", "a"]``.
+        held: whether the place has been seen to exist (a live proxy) or not (a reference).
+        writable: whether every step can be written through by path.
+        readable: whether every step can be read through by path.
+        settings: what the dict was told.
+        asked: the steps as first asked for, when a negative index was among them.
+    """
+
+    __slots__ = (
+        "asked",
+        "base",
+        "held",
+        "key",
+        "name",
+        "own",
+        "readable",
+        "settings",
+        "steps",
+        "tail",
+        "writable",
+    )
+
+    def __init__(self, name: str, key: bytes, settings: Settings, own: int = -1) -> None:
+        self.name = name
+        self.key = key
+        self.settings = settings
+        self.own = own
+        self.steps: tuple[Step, ...] = ()
+        self.base = b"$"
+        self.tail: tuple[bytes, ...] = ()
+        self.held = False
+        self.writable = True
+        self.readable = True
+        self.asked: tuple[Step, ...] | None = None
+
+    def _copy(self) -> Location:
+        other = Location.__new__(Location)
+        other.name = self.name
+        other.key = self.key
+        other.settings = self.settings
+        other.own = self.own
+        other.steps = self.steps
+        other.base = self.base
+        other.tail = self.tail
+        other.held = self.held
+        other.writable = self.writable
+        other.readable = self.readable
+        other.asked = None
+        return other
+
+    def __repr__(self) -> str:
+        return f"<Location {self.describe()}>"
+
+    def describe(self) -> str:
+        """Return the place in words, with the normalized path; a very long one is shortened.
+
+        Source: RFC 9535, section 2.7.
+        """
+        return f"document {_shorten(repr(self.name))} at {_shorten(normalized(self.steps))}"
+
+    @property
+    def path(self) -> bytes:
+        """The whole path, with negative indices in the exact slice spelling.
+
+        ``[-i]`` would clamp to the first element; ``[-i:-i+1]`` matches nothing when out of range.
+        """
+        if not self.tail:
+            return self.base
+        return self.base + b"".join([_exact(step) for step in self.tail])
+
+    @property
+    def depth(self) -> int:
+        """How many levels of nesting lie above a value stored here."""
+        return len(self.steps)
+
+    @property
+    def counted_from_end(self) -> bool:
+        """Whether a negative index is still to be resolved."""
+        return any(step[0] == 45 for step in self.tail)
+
+    @property
+    def asked_key(self) -> object:
+        """What the caller asked for: the argument of its `KeyError`."""
+        rest = (self.name, *self.steps) if self.own < 0 else self.steps[self.own :]
+        return rest[0] if len(rest) == 1 else rest
+
+    def child(self, step: Step) -> Location:
+        """Return the place one step further down."""
+        return self.descend((step,))
+
+    def descend(self, steps: tuple[Step, ...]) -> Location:
+        """Return the place several steps further down.
+
+        Raises:
+            ValueRangeError: a name holds a lone surrogate.
+        """
+        other = self._copy()
+        other.steps = self.steps + steps
+        other.tail = self.tail + tuple([segment(step) for step in steps])
+        for step in steps:
+            if isinstance(step, str) and not is_writable(step):
+                other.writable = False
+                other.readable = other.readable and is_readable(step)
+        return other
+
+    def refer(self) -> Location:
+        """Return the same place as one in its own right, not known to exist."""
+        other = self._copy()
+        other.own = len(self.steps)
+        return other
+
+    def hold(self, steps: tuple[Step, ...] | None = None) -> Location:
+        """Return the same place as one that was seen to exist.
+
+        Args:
+            steps: the steps with every index resolved, where that differs.
+        """
+        other = self._copy()
+        other.held = True
+        other.own = len(self.steps)
+        if steps is not None and steps != self.steps:
+            other.asked = self.steps
+            other.steps = steps
+            other.base = b"$" + b"".join(map(segment, steps))
+        else:
+            other.base = self.path
+        other.tail = ()
+        return other
+
+    def parent(self) -> Location:
+        """Return the place one step up; only for a place that was reached by `child`."""
+        return self._upto(len(self.steps) - 1)
+
+    def anchor(self) -> Location:
+        """Return the nearest place up the path that every command can address."""
+        for depth, step in enumerate(self.steps):
+            if isinstance(step, str) and not is_writable(step):
+                return self._upto(depth)
+        return self
+
+    def _upto(self, depth: int) -> Location:
+        other = Location(self.name, self.key, self.settings, min(self.own, depth))
+        other.held = self.held
+        settled = len(self.steps) - len(self.tail)
+        if depth >= settled:
+            other.base = self.base
+            other.tail = self.tail[: depth - settled]
+        else:
+            other.tail = tuple(map(segment, self.steps[:depth]))
+        other.steps = self.steps[:depth]
+        names = [step for step in other.steps if isinstance(step, str)]
+        other.writable = all(map(is_writable, names))
+        other.readable = all(map(is_readable, names))
+        return other
+
+    def same_place(self, other: Location) -> bool:
+        """Return whether both denote one place, also when one was asked for by a negative index."""
+        return self.key == other.key and other.steps in (self.steps, self.asked)
+
+
+def normalized(steps: tuple[Step, ...]) -> str:
+    """Return the normalized path of a place.
+
+    Source: RFC 9535, section 2.7.
+    """
+    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"[{step!r}]" for step in steps)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= 400 else f"{text[:200]} ... {text[-100:]}"
+
+
+def _exact(step: bytes) -> bytes:
+    if step[0] != 45:
+        return step
+    index = int(step)
+    return b"[-1:]" if index == -1 else b"[%d:%d]" % (index, index + 1)

@@ -1,0 +1,374 @@
+"""`RedisJSONDict`: a mutable mapping whose every key is one JSON document in Redis."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from itertools import islice
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, SupportsIndex
+
+import redis
+
+from redisjson_dict import verbs
+from redisjson_dict.containers import Live, as_dict, show
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+from redisjson_dict.execute import PAGE, Blocking
+from redisjson_dict.keys import named_items, path_of, text_of_name
+from redisjson_dict.location import Location, Settings
+from redisjson_dict.operations import MISSING, Container, documents, scalars, values
+from redisjson_dict.references import Reference
+from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+__all__ = ["RedisJSONDict"]
+
+_OPTIONS = ("namespace", "default")  # the constructor's own, for from_url
+_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
+
+
+class RedisJSONDict(MutableMapping[str, Any]):
+    """A dict in Redis: each top-level key is one RedisJSON document, nested values are live.
+
+    Reading a scalar gives its value; reading a container gives a live proxy, `JSONObject` or
+    `JSONArray`, which asks the server at every read and changes it at every write. Nothing is
+    cached, every verb is one atomic step, and what is stored is plain JSON.
+
+    A tuple as a key is a path: ``d["run", "sample", "positions", 0]`` is one round trip, however
+    deep.
+
+    Args:
+        client: the user's own `redis.Redis`: never changed, never closed, its pool only borrowed
+            from. RESP 2 or 3, decoding or not, with or without hiredis.
+        prefix: put in front of every key, literally.
+        namespace: the same as ``prefix=namespace + ":"``.
+        default: called for a value of a foreign type when it is stored, as in `json.dumps`;
+            returns a JSON value.
+
+    Raises:
+        ValueRangeError: the prefix holds a lone surrogate.
+        TypeError: the prefix is not str, or both prefix and namespace are given.
+    """
+
+    __slots__ = ("__weakref__", "_owned", "_prefix", "_run", "_settings")
+    __hash__ = None  # type: ignore[assignment]  # mutable, as dict
+
+    def __init__(
+        self,
+        client: Redis,
+        prefix: str = "",
+        *,
+        namespace: str | None = None,
+        default: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if not callable(getattr(client, "execute_command", None)):
+            raise TypeError(
+                f"the client is a redis.Redis, not {type(client).__name__}; for a URL there is "
+                "RedisJSONDict.from_url"
+            )
+        if namespace is not None:
+            if prefix:
+                raise TypeError("give a prefix or a namespace, not both")
+            prefix = f"{namespace}:"
+        if not isinstance(prefix, str):
+            raise TypeError(f"the prefix is str, not {type(prefix).__name__}")
+        self._prefix = _encoded(prefix)
+        self._settings = Settings(default)
+        self._run = Blocking(client, show, Reference)
+        self._owned = False
+
+    @classmethod
+    def from_url(cls, url: str, prefix: str = "", **options: Any) -> RedisJSONDict:
+        """Return a dict with a client of its own, which `close` closes.
+
+        Args:
+            url: as `redis.Redis.from_url` takes it.
+            prefix: put in front of every key.
+            options: those of the constructor; all others go to the client.
+        """
+        own = {name: options.pop(name) for name in _OPTIONS if name in options}
+        client = redis.Redis.from_url(url, **options)
+        try:
+            mapping = cls(client, prefix, **own)
+        except BaseException:
+            client.close()
+            raise
+        mapping._owned = True
+        return mapping
+
+    def close(self) -> None:
+        """Close the client, if `from_url` made it; a user's own client stays open."""
+        if self._owned:
+            self._run.client.close()
+
+    def __enter__(self) -> RedisJSONDict:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a scalar's value or a live proxy. Cost: one round trip."""
+        return self._run(values.fetch(self._lookup(key)))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Store a document, or with a path a value inside one. Cost: one round trip.
+
+        A document that is assigned becomes permanent in the same atomic step. A foreign Redis key
+        is refused.
+        """
+        place = self._target(key)
+        if not (isinstance(value, Live) and value._is_at(place, self._run)):
+            self._run(verbs.assign(place, value))
+
+    def __delitem__(self, key: Any) -> None:
+        """Remove a document: one JSON.DEL. With a path, a value inside one."""
+        self._run(verbs.delete(self._lookup(key)))
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether there is such a document: one TYPE. Foreign Redis keys are not."""
+        try:
+            place = self._lookup(key)
+        except KeyError:
+            return False
+        return bool(self._run(verbs.exists(place)))
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate the keys, in no particular order, each once: SCAN with a large COUNT."""
+        return (place.name for place in self._places())
+
+    def __len__(self) -> int:
+        """Count the documents: walks the server's keyspace with SCAN."""
+        return sum(1 for _ in self._places())
+
+    def __bool__(self) -> bool:
+        return next(self._places(), None) is not None
+
+    def __reversed__(self) -> Iterator[str]:
+        return reversed(list(iter(self)))
+
+    def __repr__(self) -> str:
+        return repr(self.to_python())
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return ``self[key]``, or a default. Cost: one round trip."""
+        try:
+            return self[key]
+        except (KeyError, IndexError):
+            return default
+
+    def keys(self) -> LiveKeys:  # type: ignore[override]  # a richer view, as dict's own
+        """Return a live view of the keys."""
+        return LiveKeys(self)
+
+    def values(self) -> LiveValues:  # type: ignore[override]
+        """Return a live view of the values; iterating reads 1,000 in a round trip."""
+        return LiveValues(self)
+
+    def items(self) -> LiveItems:  # type: ignore[override]
+        """Return a live view of keys and values; iterating reads 1,000 in a round trip."""
+        return LiveItems(self)
+
+    def pop(self, key: Any, default: Any = MISSING) -> Any:
+        """Remove a document, or with a path a value inside one, and return it as plain data."""
+        try:
+            return self._run(verbs.pop_at(self._lookup(key)))
+        except (KeyError, IndexError):
+            if default is MISSING:
+                raise
+            return default
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove some document and return its key and content.
+
+        Takes any that SCAN finds first. Of several callers each gets another one.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for place in self._places():
+            try:
+                return place.name, self._run(documents.pop(place))
+            except (KeyError, TypeError):  # taken, or replaced by a foreign key, in between
+                continue
+        raise KeyError("popitem(): dictionary is empty")
+
+    def clear(self) -> None:
+        """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
+        for page in self._pages():
+            self._run(documents.drop_many(page))
+
+    def setdefault(self, key: Any, default: Any = None) -> Any:
+        """Return ``self[key]``, after storing the default if there is none. One atomic step."""
+        return self._run(verbs.setdefault_at(self._target(key), default))
+
+    def update(self, other: Any = (), /, **more: Any) -> None:
+        """Store several documents in one atomic step; with a foreign key among them, none.
+
+        Cost: one round trip.
+        """
+        items = named_items(other, more)
+        if items:
+            places = [self._target(name) for name in items]
+            self._run(documents.update(places, list(items.values())))
+
+    def to_python(self) -> dict[str, Any]:
+        """Return all documents as plain data: SCAN, and one round trip per 1,000 of them."""
+        content = {}
+        for page in self._pages():
+            for place, value in zip(page, self._run(documents.read_many(page)), strict=True):
+                if value is not MISSING:
+                    content[place.name] = value
+        return content
+
+    def copy(self) -> dict[str, Any]:
+        """Return all documents as plain, detached data, as `to_python` does."""
+        return self.to_python()
+
+    def __copy__(self) -> dict[str, Any]:
+        return self.to_python()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return self.to_python()
+
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return dict, (self.to_python(),)
+
+    fromkeys = staticmethod(dict.fromkeys)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.to_python() == as_dict(other)
+
+    def __or__(self, other: Any) -> dict[str, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return self.to_python() | as_dict(other)
+
+    def __ror__(self, other: Any) -> dict[Any, Any]:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return as_dict(other) | self.to_python()
+
+    def __ior__(self, other: Any) -> RedisJSONDict:
+        self.update(other)
+        return self
+
+    def at(self, key: str, *steps: str | SupportsIndex) -> Reference:
+        """Return a lazy reference to a document, or to a place inside one. Cost: none.
+
+        Every verb on it is one round trip, however deep: ``d.at("run", "log").append(x)``.
+        """
+        return Reference(self._run, self._target((key, *steps)).refer())
+
+    def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
+        """Return those of several documents, or of several paths, that are there.
+
+        Cost: one round trip per 1,000 documents; one more for each document that paths lead into.
+        """
+        whole: dict[Any, Location] = {}
+        inside: dict[str, dict[Any, Any]] = {}
+        wanted = list(dict.fromkeys(keys))
+        for key in wanted:
+            try:
+                place = self._lookup(key)
+            except KeyError:
+                continue
+            if place.steps:
+                inside.setdefault(place.name, {})[key] = place.steps
+            else:
+                whole[key] = place
+        found: dict[Any, Any] = {}
+        rest = iter(whole.items())
+        while page := dict(islice(rest, PAGE)):
+            results = self._run(documents.fetch_many(list(page.values())))
+            found.update(zip(page, map(self._shown, results), strict=True))
+        for name, paths in inside.items():
+            try:
+                found.update(self._run(values.get_many(self._document(name), paths)))
+            except KeyError:
+                continue
+        return {key: found[key] for key in wanted if found.get(key, MISSING) is not MISSING}
+
+    def incr(self, key: Any, amount: float = 1, default: float = 0) -> Any:
+        """Add to a number in one atomic step and return the new one; see `JSONObject.incr`."""
+        return self._run(scalars.incr(self._target(key), amount, default))
+
+    def toggle(self, key: Any) -> bool:
+        """Negate a boolean in one atomic step and return the new one."""
+        return bool(self._run(scalars.toggle(self._lookup(key))))
+
+    def concat(self, key: Any, text: str) -> None:
+        """Append to a text in one atomic step; only the addition travels."""
+        self._run(scalars.concat(self._lookup(key), text))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a document another key, in one atomic step; what is there is replaced.
+
+        Raises:
+            KeyError: there is no such document.
+            NotADocumentError: one of the keys holds something that is not JSON.
+        """
+        self._run(documents.rename(self._document(old), self._document(new)))
+
+    def _document(self, name: Any, *steps: Any) -> Location:
+        """Return the place of a document, or of a path inside it."""
+        text = text_of_name(name)
+        return Location(text, self._prefix + _encoded(text), self._settings).descend(steps)
+
+    def _target(self, key: Any) -> Location:
+        """Return the place that a key or path writes; see `keys.target`."""
+        if isinstance(key, tuple):
+            name, *steps = path_of(key)
+            return self._document(name, *steps)
+        return self._document(key)
+
+    def _lookup(self, key: Any) -> Location:
+        """Return the place that a key or path reads; see `keys.lookup`."""
+        try:
+            return self._target(key)
+        except (UnsupportedValueError, ValueRangeError):
+            hash(key)
+            raise KeyError(key) from None
+
+    def _places(self) -> Iterator[Location]:
+        """Walk the documents under the prefix; keys that are not UTF-8 are not ours."""
+        size = len(self._prefix)
+        for key in self._run.scan(_GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"):
+            try:
+                name = key[size:].decode()
+            except UnicodeDecodeError:
+                continue
+            yield Location(name, key, self._settings)
+
+    def _pages(self) -> Iterator[list[Location]]:
+        places = self._places()
+        while page := list(islice(places, PAGE)):
+            yield page
+
+    def _pairs(self) -> Iterator[tuple[str, Any]]:
+        for page in self._pages():
+            found = self._run(documents.fetch_many(page))
+            for place, value in zip(page, found, strict=True):
+                if value is not MISSING:
+                    yield place.name, self._shown(value)
+
+    def _shown(self, value: Any) -> Any:
+        return show(self._run, value) if type(value) is Container else value
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueRangeError(
+            f"the key {text!a} holds a lone surrogate, which UTF-8 cannot carry"
+        ) from error

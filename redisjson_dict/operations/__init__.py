@@ -1,0 +1,407 @@
+"""What an operation is: a value that says what to send and what the reply means.
+
+It holds no connection. Whoever has a client runs it: now, awaited, or queued. Most verbs are one
+`Operation`; what must compute on the client is a `Flow`, a generator of operations that ends in a
+compare-and-set on the fragment it has read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Generator
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from redisjson_dict.codec import Encoded, Repair, decode, encode
+from redisjson_dict.errors import ConflictError, StaleLocationError, ValueRangeError
+from redisjson_dict.location import Location, Step, is_writable, segment
+from redisjson_dict.replies import Refusal, Reply, absent, as_text, failure, only, refusal, text_of
+from redisjson_dict.scripts import Script, script
+
+__all__ = [
+    "MISSING",
+    "UNCHANGED",
+    "UNDONE",
+    "Container",
+    "Flow",
+    "Found",
+    "Operation",
+    "Pause",
+    "Steps",
+    "Verb",
+    "encode_at",
+    "explain",
+    "found",
+    "inspect",
+    "kind_of",
+    "or_else",
+    "repair_arguments",
+    "revise",
+    "scripted",
+    "walk",
+]
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+UNCHANGED: Any = object()
+"""What `revise`'s function returns as the new value to say that nothing is to be written."""
+
+UNDONE: Any = object()
+"""What an operation results in when its script did nothing because it would be too much for it."""
+
+MISSING: Any = object()
+"""What a read gives for a place that is not there, where that is no error."""
+
+_DEADLINE = 30.0  # seconds
+_KINDS: dict[type, str] = {
+    dict: "object",
+    list: "array",
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    type(None): "null",
+}
+
+
+class Operation(NamedTuple, Generic[T]):
+    """One round trip: what to send and what the reply means.
+
+    Attributes:
+        at: the place it is about; its key routes it, and errors name it.
+        command: the command and its arguments, as they travel.
+        decode: what the reply means; not called for a refusal.
+        resend: whether it may be sent again when a connection broke after the request: only what
+            leaves the same state *and gives the same reply* when applied twice.
+        script: the script of an EVALSHA, for a server that does not know it yet.
+        wants: the kind of value needed at the place, for error messages.
+        otherwise: what to return where the key or index that was asked for is absent; `MISSING`:
+            that is an error.
+        fallback: the slower way, for what the script leaves to the caller.
+    """
+
+    at: Location
+    command: tuple[Any, ...]
+    decode: Callable[[Location, Reply], T]
+    resend: bool = False
+    script: Script | None = None
+    wants: str = ""
+    otherwise: Any = MISSING
+    fallback: Flow[T] | None = None
+
+    def result(self, reply: Reply) -> T:
+        """Return what the reply means; `UNDONE` where the fallback must be taken.
+
+        Raises:
+            Refusal: the server did nothing, and why is still to be found out.
+            LookupError: what the place is, or is not; see design, errors.
+        """
+        if refusal(reply):
+            if reply[0] == b">":
+                return UNDONE  # type: ignore[no-any-return]  # a sentinel, seen by shells only
+            error = failure(self.at, reply, self.wants)
+            if self.otherwise is not MISSING and isinstance(error, (KeyError, IndexError)):
+                return self.otherwise  # type: ignore[no-any-return]  # T by construction: or_else
+            raise error
+        return self.decode(self.at, reply)
+
+    def with_source(self) -> Operation[T]:
+        """Return the same operation with the script's text instead of its digest."""
+        if self.script is None:
+            return self
+        return self._replace(command=("EVAL", self.script.source, *self.command[2:]))
+
+
+class Pause(NamedTuple):
+    """A wait after a lost race; sent back is how long the flow has been running, in seconds.
+
+    Attributes:
+        attempt: how many races were lost.
+    """
+
+    attempt: int
+
+    def longest(self) -> float:
+        """Return the longest time to wait, in seconds; the shell draws a part of it."""
+        return min(0.05, 0.0005 * 2 ** min(self.attempt, 8)) if self.attempt > 1 else 0.0
+
+
+Steps = Generator[Operation[Any] | Pause, Any, T]
+
+
+class Flow(Generic[T]):
+    """Several operations, of which a later one depends on an earlier one's answer.
+
+    Attributes:
+        start: begins it; the generator yields operations, is sent their results, and returns.
+    """
+
+    __slots__ = ("at", "start")
+
+    def __init__(self, at: Location, start: Callable[[], Steps[T]]) -> None:
+        self.at = at
+        self.start = start
+
+
+Verb = Operation[T] | Flow[T]
+
+
+class Container(NamedTuple):
+    """A container as a reader meets it: what it is and where, never its content.
+
+    Attributes:
+        kind: ``"object"`` or ``"array"``.
+        at: its place, held, with every index resolved.
+    """
+
+    kind: str
+    at: Location
+
+
+class Found(dict[Any, Any]):
+    """Several results by the keys that were asked for; containers among them as `Container`."""
+
+
+def scripted(
+    name: str,
+    at: Location,
+    decode: Callable[[Location, Reply], T],
+    *arguments: Any,
+    resend: bool = False,
+    wants: str = "",
+    fallback: Flow[T] | None = None,
+) -> Operation[T]:
+    """Return the operation that runs one of the scripts at a place."""
+    source = script(name)
+    tail = at.tail
+    return Operation(
+        at,
+        ("EVALSHA", source.sha, 1, at.key, at.base, len(tail), *tail, *arguments),
+        decode,
+        resend,
+        source,
+        wants,
+        fallback=fallback,
+    )
+
+
+def or_else(verb: Verb[T], otherwise: Any) -> Verb[Any]:
+    """Return a read that gives `otherwise` where the key or index asked for is absent."""
+    if isinstance(verb, Operation):
+        return verb._replace(otherwise=otherwise)
+
+    def start() -> Steps[Any]:
+        try:
+            return (yield from verb.start())
+        except (KeyError, IndexError):
+            return otherwise
+
+    return Flow(verb.at, start)
+
+
+def found(at: Location, reply: Reply) -> Any:
+    """Return a scalar's value, or the `Container` that was found: what ``peek.lua`` replies."""
+    if type(reply) is list:
+        return Container(reply[0].decode(), at.hold(_resolved(at, reply[1:])))
+    if reply[:1] == b"[":
+        return decode(reply)[0]
+    return Container(reply.decode(), at.hold())
+
+
+def kind_of(value: Any) -> str:
+    """Return the kind of a plain value, as JSON.TYPE names it."""
+    return _KINDS[type(value)]
+
+
+def encode_at(at: Location, value: Any) -> Encoded:
+    """Return a value as it travels to a place.
+
+    Raises:
+        UnsupportedValueError, ValueRangeError: naming the document, the path and the place inside
+            the value; nothing was sent.
+    """
+    try:
+        return encode(value, at.settings.default, at.depth)
+    except ValueRangeError as error:
+        error.add_note(f"for {at.describe()}; nothing was sent")
+        error.location = at.describe()
+        raise
+    except TypeError as error:
+        error.add_note(f"for {at.describe()}; nothing was sent")
+        raise
+
+
+def repair_arguments(at: Location, repairs: tuple[Repair, ...]) -> list[bytes]:
+    """Return what ``_repair.lua`` needs.
+
+    Raises:
+        ValueRangeError: one of the floats is below a name that cannot be written by path.
+    """
+    arguments = []
+    for steps, increment, wanted in repairs:
+        if not all(is_writable(step) for step in steps if isinstance(step, str)):
+            raise ValueRangeError(
+                f"the float {wanted.decode()} for {at.describe()} cannot be stored exactly below "
+                f"the member name {steps[-1]!r} on this server: round it, or store text",
+                location=at.describe(),
+            )
+        arguments += [b"".join(map(segment, steps)), increment, wanted]
+    return arguments
+
+
+def _resolved(at: Location, indices: list[int]) -> tuple[Step, ...]:
+    """Return the steps of a place with its negative indices as the server resolved them."""
+    left = iter(indices)
+    return tuple(next(left) if isinstance(s, int) and s < 0 else s for s in at.steps)
+
+
+def _fetch(at: Location) -> Operation[bytes]:
+    return scripted("fetch", at, lambda _, reply: text_of(reply), resend=True)
+
+
+def _compare_and_set(at: Location, old: bytes, new: Encoded) -> Operation[bytes | None]:
+    """Return an operation that replies None, or the text that is there instead of `old`."""
+    digest = hashlib.sha1(old, usedforsecurity=False).hexdigest()
+    return scripted(
+        "compare_and_set",
+        at,
+        lambda _, reply: reply[1] if type(reply) is list else None,
+        digest,
+        new.text,
+        *repair_arguments(at, new.repairs),
+    )
+
+
+def walk(at: Location, above: int, value: Any, wants: str = "") -> tuple[Any, tuple[Step, ...]]:
+    """Follow the steps of a place through plain data.
+
+    Args:
+        at: the place.
+        above: how many of its steps lead to `value`.
+        value: what was read there.
+        wants: the kind that must be found at the end; ``""`` for any.
+
+    Returns:
+        What is there, and the steps with every index resolved.
+
+    Raises:
+        LookupError, TypeError: as the server would have answered.
+    """
+    steps = list(at.steps)
+    for depth in range(above, len(steps)):
+        step = steps[depth]
+        kind = dict if isinstance(step, str) else list
+        if type(value) is not kind:
+            raise absent(at, depth, kind_of(value))
+        if isinstance(step, int) and step < 0:
+            step = steps[depth] = step + len(value)
+        if (step not in value) if kind is dict else not 0 <= step < len(value):
+            raise absent(at, depth, kind_of(value))
+        value = value[step]
+    if wants and kind_of(value) != wants:
+        raise absent(at, len(steps), kind_of(value), wants)
+    return value, tuple(steps)
+
+
+def inspect(at: Location, read: Callable[[Any, tuple[Step, ...]], T], wants: str = "") -> Flow[T]:
+    """Return a read that takes place here: where the server cannot address the place by path.
+
+    Args:
+        at: the place.
+        read: gets the plain value and the resolved steps; what it returns is the result.
+        wants: the kind that must be there.
+    """
+
+    def start() -> Steps[T]:
+        anchor = at.anchor()
+        text = yield from _anchored(at, anchor)
+        return read(*walk(at, len(anchor.steps), only(text), wants))
+
+    return Flow(at, start)
+
+
+def revise(
+    at: Location,
+    act: Callable[[Any], tuple[T, Any]],
+    wants: str = "",
+    tries: int | None = None,
+) -> Flow[T]:
+    """Return a change that is computed here and stored if the fragment is still what was read.
+
+    The fragment is the place itself, or the nearest place above it that can be written by path.
+    Changes elsewhere in the document do not conflict.
+
+    Cost: two round trips without contention; one more for each lost race, whose reply carries the
+    new text.
+
+    Args:
+        at: the place.
+        act: gets the plain value; returns the result and the new value (`UNCHANGED`: write
+            nothing). Called once for each try.
+        wants: the kind that must be there.
+        tries: how many races may be lost; None: as many as 30 seconds allow.
+
+    Raises:
+        ConflictError: too many races were lost; nothing was changed.
+    """
+
+    def start() -> Steps[T]:
+        anchor = at.anchor()
+        above = len(anchor.steps)
+        text = yield from _anchored(at, anchor)
+        lost = 0
+        while True:
+            root = only(text)
+            value, steps = walk(at, above, root, wants)
+            result, new = act(value)
+            if new is UNCHANGED:
+                return result
+            if len(steps) == above:
+                root = new
+            else:
+                walk(at.parent(), above, root)[0][steps[-1]] = new
+            text = yield _compare_and_set(anchor, text, encode_at(anchor, root))
+            if text is None:
+                return result
+            lost += 1
+            elapsed = yield Pause(lost)
+            if lost == tries or (tries is None and elapsed > _DEADLINE):
+                raise ConflictError(
+                    f"{at.describe()} was changed by others {lost} times in {elapsed:.1f} s while "
+                    "a new value was being computed; nothing was stored",
+                    location=at.describe(),
+                )
+
+    return Flow(at, start)
+
+
+def _anchored(at: Location, anchor: Location) -> Steps[bytes]:
+    """Fetch the fragment; what is missing there is reported as missing at the place itself."""
+    try:
+        return (yield _fetch(anchor))
+    except (KeyError, IndexError):
+        raise absent(at, -1, "") from None
+
+
+def explain(operation: Operation[Any], error: Exception | None) -> Steps[Exception]:
+    """Find out why an operation did nothing, and return the error to raise.
+
+    Args:
+        operation: what was sent.
+        error: what the server said, if it said anything.
+    """
+    at = operation.at
+    try:
+        kind = yield scripted("kind", at, lambda _, reply: as_text(reply), resend=True)
+    except Refusal as silent:
+        return error if error is not None else silent
+    except (LookupError, TypeError) as reason:
+        return reason
+    if operation.wants and kind != operation.wants:
+        return absent(at, len(at.steps), kind, operation.wants)
+    if error is not None:
+        return error
+    return StaleLocationError(
+        f"{at.describe()} was not there at that moment; nothing was changed",
+        location=at.describe(),
+    )

@@ -1,0 +1,163 @@
+"""Whole documents: assign, take, rename, many at once. Each is one Redis key."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redisjson_dict.codec import decode
+from redisjson_dict.location import Location
+from redisjson_dict.operations import (
+    MISSING,
+    Container,
+    Operation,
+    encode_at,
+    found,
+    kind_of,
+    repair_arguments,
+)
+from redisjson_dict.replies import Reply, as_text, only
+from redisjson_dict.scripts import script
+
+__all__ = [
+    "assign",
+    "contains",
+    "delete",
+    "drop_many",
+    "fetch_many",
+    "pop",
+    "read_many",
+    "rename",
+    "setdefault",
+    "update",
+]
+
+
+def contains(at: Location) -> Operation[bool]:
+    """Return whether the key holds a JSON document: one TYPE."""
+    return Operation(at, ("TYPE", at.key), _is_document, resend=True)
+
+
+def assign(at: Location, value: Any) -> Operation[None]:
+    """Store a document with its lifetime, in one atomic step; a foreign key is refused."""
+    encoded = encode_at(at, value)
+    repairs = repair_arguments(at, encoded.repairs)
+    return _documents(
+        "put", at, [at.key], _nothing, encoded.text, at.settings.lifetime(), *repairs, resend=True
+    )
+
+
+def setdefault(at: Location, value: Any) -> Operation[Any]:
+    """Return what is there, after storing `value` with its lifetime if nothing is."""
+    encoded = encode_at(at, value)
+    fresh = decode(encoded.text)
+
+    def kept(at: Location, reply: Reply) -> Any:
+        if reply is not None:
+            return found(at, reply)
+        return Container(kind_of(fresh), at.hold()) if isinstance(fresh, (dict, list)) else fresh
+
+    arguments = repair_arguments(at, encoded.repairs)
+    return _documents(
+        "put_default", at, [at.key], kept, b"$", 0, encoded.text, at.settings.lifetime(), *arguments
+    )
+
+
+def delete(at: Location) -> Operation[None]:
+    """Remove a document: one JSON.DEL, which refuses a foreign key."""
+    return Operation(at, ("JSON.DEL", at.key), _deleted)
+
+
+def pop(at: Location) -> Operation[Any]:
+    """Remove a document and return its content."""
+    return _documents("take", at, [at.key], _taken)
+
+
+def rename(at: Location, to: Location) -> Operation[None]:
+    """Give a document another key; a document there is replaced, a foreign key refused."""
+    return _documents("rename", at, [at.key, to.key], _deleted)
+
+
+def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]:
+    """Store several documents in one atomic step; with a foreign key among them none is."""
+    texts: list[Any] = []
+    needed: list[Any] = []
+    for number, (at, value) in enumerate(zip(places, values, strict=True)):
+        encoded = encode_at(at, value)
+        texts.append(encoded.text)
+        for repair in encoded.repairs:
+            needed += [number, *repair_arguments(at, (repair,))]
+    keys = [at.key for at in places]
+    return _documents(
+        "put_many",
+        places[0],
+        keys,
+        _nothing,
+        *texts,
+        places[0].settings.lifetime(),
+        *needed,
+        resend=True,
+    )
+
+
+def drop_many(places: Sequence[Location]) -> Operation[int]:
+    """Remove several documents; what is none is left alone."""
+    return _documents("drop_many", places[0], [at.key for at in places], _same, resend=True)
+
+
+def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
+    """Read several documents: scalars by value, containers as `Container`, `MISSING` for none."""
+
+    def each(_: Location, reply: Reply) -> list[Any]:
+        return [
+            MISSING if one is None else found(at, one)
+            for at, one in zip(places, reply[1:], strict=True)
+        ]
+
+    return _documents("peek_many", places[0], [at.key for at in places], each, resend=True)
+
+
+def read_many(places: Sequence[Location]) -> Operation[list[Any]]:
+    """Read the content of several documents, `MISSING` for none: one JSON.MGET."""
+    command = ("JSON.MGET", *[at.key for at in places], b"$")
+
+    def each(_: Location, reply: Reply) -> list[Any]:
+        return [MISSING if one is None else only(one) for one in reply]
+
+    return Operation(places[0], command, each, resend=True)
+
+
+def _documents(
+    name: str,
+    at: Location,
+    keys: list[bytes],
+    decode: Any,
+    *arguments: Any,
+    resend: bool = False,
+) -> Operation[Any]:
+    source = script(name)
+    command = ("EVALSHA", source.sha, len(keys), *keys, *arguments)
+    return Operation(at, command, decode, resend, source)
+
+
+def _is_document(_: Location, reply: Reply) -> bool:
+    return as_text(reply) == "ReJSON-RL"
+
+
+def _nothing(_: Location, reply: Reply) -> None:
+    return None
+
+
+def _same(_: Location, reply: Reply) -> Any:
+    return reply
+
+
+def _deleted(at: Location, reply: Reply) -> None:
+    if not reply:
+        raise KeyError(at.asked_key)
+
+
+def _taken(at: Location, reply: Reply) -> Any:
+    if reply is None:
+        raise KeyError(at.asked_key)
+    return only(reply)

@@ -1,0 +1,230 @@
+"""Any value: read, assign, delete, take out, search below, replace, modify."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from redisjson_dict.codec import decode, plain
+from redisjson_dict.errors import ValueRangeError
+from redisjson_dict.location import Location, Step
+from redisjson_dict.operations import (
+    MISSING,
+    Container,
+    Flow,
+    Found,
+    Operation,
+    Steps,
+    Verb,
+    encode_at,
+    found,
+    inspect,
+    kind_of,
+    or_else,
+    repair_arguments,
+    revise,
+    scripted,
+    walk,
+)
+from redisjson_dict.replies import Refusal, Reply, as_text, is_ok, only
+
+__all__ = [
+    "assign",
+    "contains",
+    "delete",
+    "fetch",
+    "get_many",
+    "kind",
+    "length",
+    "modify",
+    "pop",
+    "query",
+    "read",
+    "replace",
+]
+
+
+def fetch(at: Location) -> Verb[Any]:
+    """Read a scalar's value, or the `Container` that is there without its content."""
+    if not at.readable:
+        return inspect(at, lambda value, steps: _shallow(at, value, steps))
+    return scripted("peek", at, found, resend=True)
+
+
+def read(at: Location, wants: str = "") -> Verb[Any]:
+    """Read a value with all its content, as plain data."""
+    if not at.readable:
+        return inspect(at, lambda value, _: value, wants)
+    decode = {"object": _object, "array": _array}.get(wants, _content)
+    return Operation(at, ("JSON.GET", at.key, at.path), decode, resend=True, wants=wants)
+
+
+def kind(at: Location) -> Verb[str]:
+    """Read which kind of value is there, as JSON.TYPE names it."""
+    if not at.readable:
+        return inspect(at, lambda value, _: kind_of(value))
+    return scripted("kind", at, lambda _, reply: as_text(reply), resend=True)
+
+
+def contains(at: Location) -> Verb[bool]:
+    """Return whether something is there; only the holder's own place must exist."""
+    if not at.readable:
+        return or_else(inspect(at, lambda value, _: True), False)
+    return or_else(scripted("kind", at, lambda _, reply: True, resend=True), False)
+
+
+def assign(at: Location, value: Any) -> Verb[None]:
+    """Store a value: a new member, or in the place of what is there.
+
+    A parent never comes into being by it, and an array never grows.
+    """
+    encoded = encode_at(at, value)
+    if not at.writable:
+        fresh = decode(encoded.text)
+        return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)))
+    if encoded.repairs or at.counted_from_end:
+        repairs = repair_arguments(at, encoded.repairs)
+        return scripted("store", at, _nothing, encoded.text, *repairs, resend=True)
+    return Operation(at, ("JSON.SET", at.key, at.path, encoded.text), _stored, resend=True)
+
+
+def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
+    """Store a value in the place of what is there, all at once; nothing comes into being."""
+    encoded = encode_at(at, value)
+    if not at.writable:
+        fresh = decode(encoded.text)
+        return revise(at, lambda _: (None, fresh), wants)
+    repairs = repair_arguments(at, encoded.repairs)
+    return scripted(
+        "replace", at, _nothing, wants, encoded.text, *repairs, resend=True, wants=wants
+    )
+
+
+def delete(at: Location) -> Verb[None]:
+    """Remove a member or an element."""
+    if not at.writable:
+        return revise(at.parent(), lambda holder: (None, _without(at, holder)[1]))
+    return scripted("delete", at, _nothing)
+
+
+def pop(at: Location) -> Verb[Any]:
+    """Remove a member or an element and return it as plain data."""
+    if not at.writable:
+        return revise(at.parent(), lambda holder: _without(at, holder))
+    return scripted("pop", at, _content)
+
+
+def length(at: Location, wants: str = "") -> Verb[int]:
+    """Count the members of an object or the elements of an array."""
+    if not at.writable:
+        return inspect(at, lambda value, _: _size(at, value), wants)
+    needed = wants or "container"
+    return scripted("length", at, _same, wants, resend=True, wants=needed)
+
+
+def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]]) -> Verb[Found]:
+    """Read several places below one: what is there, as `fetch` gives it, by the paths' keys."""
+    children = {key: at.descend(path) for key, path in paths.items()}
+    if all(child.readable and not child.counted_from_end for child in children.values()):
+        below = [b"".join(child.tail[len(at.tail) :]) for child in children.values()]
+
+        def there(_: Location, reply: Reply) -> Found:
+            pairs = zip(children.items(), reply[1:], strict=True)
+            return Found((key, found(at, one)) for (key, at), one in pairs if one is not None)
+
+        return scripted("get_many", at, there, *below, resend=True)
+
+    def start() -> Steps[Found]:
+        results = Found()
+        for key, child in children.items():
+            verb = or_else(fetch(child), MISSING)
+            value = (yield verb) if isinstance(verb, Operation) else (yield from verb.start())
+            if value is not MISSING:
+                results[key] = value
+        return results
+
+    return Flow(at, start)
+
+
+def query(at: Location, expression: bytes) -> Operation[list[Any]]:
+    """Return all values that a JSONPath matches; `expression` is what follows the ``$``."""
+    if not at.readable:
+        raise ValueRangeError(
+            f"{at.describe()} cannot be queried: the server's paths skip the leading space of a "
+            "name; use to_python()",
+            location=at.describe(),
+        )
+    return scripted("query", at, lambda _, reply: decode(reply), expression, resend=True)
+
+
+def modify(at: Location, function: Callable[[Any], Any], tries: int, wants: str = "") -> Flow[Any]:
+    """Compute a new value from the old one, and store it unless somebody was faster."""
+
+    def act(value: Any) -> tuple[Any, Any]:
+        fresh = plain(function(value), at.settings.default, at.depth)
+        return fresh, fresh
+
+    return revise(at, act, wants, tries)
+
+
+def _with(at: Location, holder: Any, fresh: Any) -> Any:
+    """Return the holder of a place with another value there, as the server would do it."""
+    step, above = at.steps[-1], len(at.steps) - 1
+    if isinstance(step, str) and isinstance(holder, dict):
+        holder[step] = fresh
+    else:
+        holder[walk(at, above, holder)[1][-1]] = fresh
+    return holder
+
+
+def _without(at: Location, holder: Any) -> tuple[Any, Any]:
+    """Return what is at a place and its holder without it."""
+    value, steps = walk(at, len(at.steps) - 1, holder)
+    del holder[steps[-1]]
+    return value, holder
+
+
+def _shallow(at: Location, value: Any, steps: tuple[Step, ...]) -> Any:
+    if isinstance(value, (dict, list)):
+        return Container(kind_of(value), at.hold(steps))
+    return value
+
+
+def _content(_: Location, reply: Reply) -> Any:
+    try:
+        return only(reply)
+    except LookupError:
+        raise Refusal from None
+
+
+def _object(at: Location, reply: Reply) -> Any:
+    value = _content(at, reply)
+    if type(value) is not dict:
+        raise Refusal
+    return value
+
+
+def _array(at: Location, reply: Reply) -> Any:
+    value = _content(at, reply)
+    if type(value) is not list:
+        raise Refusal
+    return value
+
+
+def _stored(_: Location, reply: Reply) -> None:
+    if not is_ok(reply):
+        raise Refusal
+
+
+def _nothing(_: Location, reply: Reply) -> None:
+    return None
+
+
+def _same(_: Location, reply: Reply) -> Any:
+    return reply
+
+
+def _size(at: Location, value: Any) -> int:
+    if isinstance(value, (dict, list)):
+        return len(value)
+    raise TypeError(f"{at.describe()} is {kind_of(value)}, which has no length")

@@ -1,0 +1,50 @@
+"""The Lua scripts: one file for each verb that must look before it writes.
+
+A script starts with a shebang line, so that a server that must not run it (out of memory, a
+replica) refuses it whole, before its first command. Reads are ``no-writes``; what can only shrink
+a document is ``allow-oom``. A line ``-- needs: a, b`` names the shared parts, in ``_a.lua``, that
+are put in front.
+
+Protocol. ``KEYS[1]`` is the document, ``ARGV[1]`` the path that is known (or ``$``), ``ARGV[2]``
+the number of further steps, then the steps, then what the verb needs. A reply that is a list
+starting with ``?`` or ``!`` says why nothing was done; see ``_place.lua``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from importlib.resources import files
+from typing import NamedTuple
+
+__all__ = ["Script", "script"]
+
+
+class Script(NamedTuple):
+    """A script as the server knows it.
+
+    Attributes:
+        name: the file's name without its ending.
+        source: the whole text.
+        sha: its SHA-1 digest in hex, the argument of EVALSHA.
+    """
+
+    name: str
+    source: bytes
+    sha: bytes
+
+
+@cache
+def script(name: str) -> Script:
+    """Return a script by its name, read once."""
+    shebang, _, body = _read(name).partition("\n")
+    needs = re.match(r"-- needs: (.*)\n", body)
+    parts = needs[1].split(", ") if needs else []
+    text = "\n".join([shebang, *(_read(f"_{part}") for part in parts), body])
+    source = text.encode()
+    return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())
+
+
+def _read(name: str) -> str:
+    return files(__name__).joinpath(f"{name}.lua").read_text(encoding="utf-8")

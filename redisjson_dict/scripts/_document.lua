@@ -1,0 +1,7 @@
+-- Whole documents. A key of another Redis type is not ours to touch.
+local key = KEYS[1]
+
+local function foreign(document)
+  local kind = redis.call('TYPE', document).ok
+  return kind ~= 'none' and kind ~= 'ReJSON-RL' and {'!', kind, document}
+end

@@ -1,0 +1,44 @@
+-- The place a verb is about: ARGV[1] is known to be spelled right, ARGV[3..] are further steps.
+local key, path, steps = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local first = steps + 3 -- of the verb's own arguments
+local indices -- what negative indices were resolved to, in order
+
+local function kind_at(where)
+  local kinds = redis.pcall('JSON.TYPE', key, where)
+  return kinds and not kinds.err and kinds[1]
+end
+
+-- Append the steps to `path`; a bare negative number counts from the end of the array found there.
+-- Returns the kind of what is there, or false.
+local function locate()
+  for i = 3, steps + 2 do
+    local step = ARGV[i]
+    if string.byte(step) == 45 then
+      local length = redis.pcall('JSON.ARRLEN', key, path)
+      length = length and not length.err and length[1]
+      if not length then -- no array; or below a name that JSON.ARRLEN resolves wrongly
+        length = kind_at(path) == 'array' and #redis.call('JSON.TYPE', key, path .. '[*]') or 0
+      end
+      local index = length + tonumber(step)
+      if index < 0 then index = length end -- one past the end: nothing is there
+      step = string.format('[%d]', index)
+      indices = indices or {}
+      indices[#indices + 1] = index
+      ARGV[i] = step
+    end
+    path = path .. step
+  end
+  return kind_at(path)
+end
+
+-- Why a verb did nothing: {'?', how many further steps lead somewhere (-1: not even ARGV[1] does),
+-- the kind found there}; or {'!', the key's Redis type, the key, the server's words}.
+local function absence()
+  for depth = steps, 0, -1 do
+    local kinds = redis.pcall('JSON.TYPE', key, ARGV[1] .. table.concat(ARGV, '', 3, depth + 2))
+    if kinds and kinds.err then return {'!', redis.call('TYPE', key).ok, key, kinds.err} end
+    if not kinds then return {'?', -1} end
+    if kinds[1] then return {'?', depth, kinds[1]} end
+  end
+  return {'?', -1}
+end

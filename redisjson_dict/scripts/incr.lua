@@ -1,0 +1,22 @@
+#!lua
+-- needs: place, repair, lifetime
+-- ARGV: the amount ('' if it cannot be spelled), the text to store where nothing is, the lifetime of a new document, repairs.
+-- Replies the new value; {'>'} where doubles are not enough to tell what it will be.
+local kind = locate()
+if not kind then
+  local why = absence()
+  if why[1] ~= '?' then return why end
+  local document = steps == 0 and path == '$' and why[2] == -1
+  local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
+  if not document and not (member and why[2] == steps - 1 and why[3] == 'object') then return why end
+  redis.call('JSON.SET', key, path, ARGV[first + 1])
+  repair(key, path, first + 3)
+  if document then live(key, ARGV[first + 2]) end
+  return redis.call('JSON.GET', key, path)
+end
+if kind ~= 'integer' and kind ~= 'number' then return absence() end
+if ARGV[first] == '' then return {'>'} end -- no spelling carries the amount
+local now = tonumber(string.sub(redis.call('JSON.GET', key, path), 2, -2))
+local sum = now + tonumber(ARGV[first])
+if math.abs(now) > 2 ^ 52 or math.abs(sum) > 2 ^ 52 then return {'>'} end
+return redis.call('JSON.NUMINCRBY', key, path, ARGV[first])

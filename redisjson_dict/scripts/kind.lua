@@ -1,0 +1,3 @@
+#!lua flags=no-writes
+-- needs: place
+return locate() or absence()

@@ -1,0 +1,22 @@
+#!lua
+-- needs: document, repair, lifetime
+-- ARGV: a text for each key, the lifetime, repairs: quadruples of the key's number, the path, the
+-- increment, the float wanted.
+local count = #KEYS
+for i = 1, count do
+  local alien = foreign(KEYS[i])
+  if alien then return alien end
+end
+for done = 1, count, 2000 do -- unpack takes about 8,000 values
+  local arguments, size = {}, 0
+  for i = done, math.min(done + 1999, count) do
+    arguments[size + 1], arguments[size + 2], arguments[size + 3] = KEYS[i], '$', ARGV[i]
+    size = size + 3
+  end
+  redis.call('JSON.MSET', unpack(arguments))
+end
+for at = count + 2, #ARGV, 4 do
+  repair(KEYS[tonumber(ARGV[at]) + 1], '$', at + 1, at + 3)
+end
+for i = 1, count do live(KEYS[i], ARGV[count + 1]) end
+return count

@@ -1,0 +1,13 @@
+#!lua
+-- needs: place, repair
+-- ARGV: text, repairs. A new member may be added; nothing else comes into being.
+if not locate() then
+  local why = absence()
+  local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
+  if not (member and why[1] == '?' and why[2] == steps - 1 and why[3] == 'object') then
+    return why
+  end
+end
+redis.call('JSON.SET', key, path, ARGV[first])
+repair(key, path, first + 1)
+return 1

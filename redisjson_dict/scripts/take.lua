@@ -1,0 +1,7 @@
+#!lua flags=allow-oom
+-- needs: document
+local alien = foreign(key)
+if alien then return alien end
+local text = redis.call('JSON.GET', key, '$')
+if text then redis.call('JSON.DEL', key) end
+return text

@@ -1,0 +1,251 @@
+"""Verbs at a place that may be a whole document or a value inside one, and at a key below a place.
+
+What a document needs more (a lifetime, no foreign key overwritten) is decided here, once for all
+shells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from redisjson_dict.errors import UnsupportedValueError
+from redisjson_dict.jsonpath import expression
+from redisjson_dict.keys import index_of, lookup, named_items, path_of, target
+from redisjson_dict.location import Location
+from redisjson_dict.operations import (
+    MISSING,
+    Flow,
+    Found,
+    Operation,
+    Steps,
+    Verb,
+    arrays,
+    documents,
+    objects,
+    or_else,
+    scalars,
+    values,
+)
+
+__all__ = [
+    "HERE",
+    "append",
+    "assign",
+    "clear",
+    "concat",
+    "contains",
+    "delete",
+    "exists",
+    "extend",
+    "get",
+    "get_many",
+    "incr",
+    "insert",
+    "kind",
+    "length",
+    "merge",
+    "modify",
+    "plain_items",
+    "pop",
+    "pop_at",
+    "query",
+    "replace",
+    "setdefault",
+    "setdefault_at",
+    "sort",
+    "toggle",
+    "trim",
+    "update",
+]
+
+
+class Here:
+    """The place itself, where a verb could also name a key below it."""
+
+    def __repr__(self) -> str:
+        return "HERE"
+
+
+HERE: Final = Here()
+
+
+def assign(at: Location, value: Any) -> Verb[None]:
+    """Store a value at a place."""
+    return values.assign(at, value) if at.steps else documents.assign(at, value)
+
+
+def delete(at: Location) -> Verb[None]:
+    """Remove what is at a place."""
+    return values.delete(at) if at.steps else documents.delete(at)
+
+
+def pop_at(at: Location, default: Any = MISSING) -> Verb[Any]:
+    """Remove what is at a place and return it, or a default, as plain data."""
+    verb = values.pop(at) if at.steps else documents.pop(at)
+    return verb if default is MISSING else or_else(verb, default)
+
+
+def setdefault_at(at: Location, default: Any = None) -> Verb[Any]:
+    """Return what is at a place, after storing a default if nothing is."""
+    return objects.setdefault(at, default) if at.steps else documents.setdefault(at, default)
+
+
+def exists(at: Location) -> Verb[bool]:
+    """Return whether something is at a place."""
+    return values.contains(at) if at.steps else documents.contains(at)
+
+
+def kind(at: Location) -> Verb[str]:
+    """Return which kind of value is at a place, as JSON.TYPE names it."""
+    return values.kind(at)
+
+
+def get(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
+    """Return the value of a scalar, a live proxy of a container; below, or a default."""
+    if key is HERE:
+        return values.fetch(at)
+    try:
+        place = lookup(at, key)
+    except KeyError:
+        return _constant(at, default)
+    return or_else(values.fetch(place), default)
+
+
+def contains(at: Location, key: Any) -> Verb[bool]:
+    """Return whether there is such a member or element."""
+    try:
+        return values.contains(lookup(at, key))
+    except KeyError:
+        return _constant(at, False)
+
+
+def pop(at: Location, key: Any = -1, default: Any = MISSING) -> Verb[Any]:
+    """Remove a member or an element and return it, or a default, as plain data."""
+    return pop_at(lookup(at, key), default)
+
+
+def setdefault(at: Location, key: Any, default: Any = None) -> Verb[Any]:
+    """Return a member, after storing a default if there is none."""
+    return objects.setdefault(target(at, key), default)
+
+
+def incr(at: Location, key: Any = HERE, amount: float = 1, default: float = 0) -> Verb[Any]:
+    """Add to a number and return the new one; where nothing is, store ``default + amount``."""
+    return scalars.incr(_place(at, key), amount, default)
+
+
+def toggle(at: Location, key: Any = HERE) -> Verb[bool]:
+    """Negate a boolean and return the new one."""
+    return scalars.toggle(_place(at, key))
+
+
+def concat(at: Location, key: Any, text: str) -> Verb[None]:
+    """Append to the text of a member or element; with `HERE` as the key to the place's own."""
+    return scalars.concat(_place(at, key), text)
+
+
+def update(at: Location, other: Any = (), /, **more: Any) -> Verb[None]:
+    """Store several members in one atomic step; each is replaced whole."""
+    return objects.update(at, named_items(other, more))
+
+
+def append(at: Location, value: Any, maxlen: int | None = None) -> Verb[None]:
+    """Add an element at the end; with `maxlen`, keep only that many, the last ones."""
+    if maxlen is None:
+        return arrays.append(at, value)
+    return arrays.append_bounded(at, value, maxlen)
+
+
+def extend(at: Location, items: Iterable[Any]) -> Verb[None]:
+    """Add several elements at the end in one atomic step."""
+    return arrays.extend(at, plain_items(items))
+
+
+def insert(at: Location, index: Any, value: Any) -> Verb[None]:
+    """Add an element before a position, clamped to the ends."""
+    return arrays.insert(at, index_of(index), value)
+
+
+def trim(at: Location, start: int, stop: int) -> Verb[None]:
+    """Keep ``[start:stop]`` of an array and remove the rest."""
+    return arrays.trim(at, start, stop)
+
+
+def sort(
+    at: Location, *, key: Callable[[Any], Any] | None = None, reverse: bool = False
+) -> Verb[None]:
+    """Sort an array by compare-and-set: two round trips, the array travels."""
+    return arrays.sort(at, key, bool(reverse))
+
+
+def length(at: Location) -> Verb[int]:
+    """Count the members of an object or the elements of an array."""
+    return values.length(at)
+
+
+def clear(at: Location) -> Verb[None]:
+    """Remove all members or elements."""
+    return objects.clear(at, "")
+
+
+def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
+    """Apply a JSON merge patch to an object. Source: RFC 7396."""
+    return objects.merge(at, patch)
+
+
+def query(at: Location, jsonpath: str) -> Operation[list[Any]]:
+    """Return all values that a JSONPath matches, as plain data; ``$`` is this place."""
+    return values.query(at, expression(jsonpath, below_root=bool(at.steps)))
+
+
+def get_many(at: Location, keys: Iterable[Any]) -> Verb[Found]:
+    """Return those of several members or elements that are there."""
+    wanted = {}
+    for key in keys:
+        try:
+            lookup(at, key)
+        except KeyError:
+            continue
+        wanted[key] = path_of(key if isinstance(key, tuple) else (key,))
+    return values.get_many(at, wanted)
+
+
+def replace(at: Location, value: Any) -> Verb[None]:
+    """Replace the whole content of an object by a mapping, of an array by a sequence.
+
+    Raises:
+        UnsupportedValueError: the value is neither.
+    """
+    if isinstance(value, Mapping):
+        return values.replace(at, value, "object")
+    if isinstance(value, (str, bytes, bytearray)) or not isinstance(value, Iterable):
+        raise UnsupportedValueError(
+            f"content is replaced by a mapping or a sequence, not by {type(value).__name__}"
+        )
+    return values.replace(at, list(plain_items(value)), "array")
+
+
+def modify(at: Location, function: Callable[[Any], Any], tries: int = 100) -> Verb[Any]:
+    """Replace a value by ``function(value)`` unless others change it meanwhile; then again."""
+    return values.modify(at, function, tries)
+
+
+def plain_items(items: Iterable[Any]) -> Iterable[Any]:
+    """Return the elements of a live array as plain data, read at once; others as they are."""
+    fetch = getattr(type(items), "to_python", None)
+    return fetch(items) if fetch is not None else items
+
+
+def _place(at: Location, key: Any) -> Location:
+    return at if key is HERE else target(at, key)
+
+
+def _constant(at: Location, value: Any) -> Flow[Any]:
+    """Return an answer that needs no question."""
+
+    def start() -> Steps[Any]:
+        return value
+        yield  # makes it a generator
+
+    return Flow(at, start)

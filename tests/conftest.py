@@ -1,0 +1,126 @@
+"""Real servers and clean corners of them; nothing here imitates Redis."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+
+from redisjson_dict import RedisJSONDict
+from redisjson_dict.server import Server, ServerError, binaries
+
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "60")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("default")
+
+_URL = os.environ.get("REDISJSON_DICT_TEST_URL")
+_BINARIES = [] if _URL else binaries()
+
+
+def _container() -> tuple[object, str] | None:
+    """Start Redis 8 where a Docker engine answers."""
+    if "DOCKER_HOST" not in os.environ and not os.path.exists("/var/run/docker.sock"):
+        return None
+    from testcontainers.redis import RedisContainer
+
+    container = RedisContainer("redis:8").start()
+    host, port = container.get_container_host_ip(), container.get_exposed_port(6379)
+    return container, f"redis://{host}:{port}"
+
+
+@pytest.fixture(scope="session")
+def url() -> Iterator[str]:
+    """The server that most tests use: the URL given, a container, or the embedded one."""
+    if _URL:
+        yield _URL
+        return
+    started = _container()
+    if started is not None:
+        yield started[1]
+        started[0].stop()
+        return
+    try:
+        with Server() as server:
+            yield server.url
+    except ServerError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="session", params=[b.name for b in _BINARIES] or ["url"])
+def every_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Every server at hand, one after the other."""
+    if request.param == "url":
+        yield request.getfixturevalue("url")
+        return
+    binary = next(b for b in _BINARIES if b.name == request.param)
+    with Server(binary=binary) as server:
+        yield server.url
+
+
+def _corner(url: str) -> Iterator[tuple[redis.Redis, str]]:
+    client = redis.Redis.from_url(url)
+    prefix = f"test-{uuid.uuid4().hex[:12]}:"
+    yield client, prefix
+    for key in list(client.scan_iter(match=f"{prefix}*", count=10_000)):
+        client.delete(key)
+    client.close()
+
+
+@pytest.fixture
+def corner(url: str) -> Iterator[tuple[redis.Redis, str]]:
+    """A client and a prefix of one's own, emptied afterwards."""
+    yield from _corner(url)
+
+
+@pytest.fixture
+def client(corner: tuple[redis.Redis, str]) -> redis.Redis:
+    return corner[0]
+
+
+@pytest.fixture
+def prefix(corner: tuple[redis.Redis, str]) -> str:
+    return corner[1]
+
+
+@pytest.fixture
+def d(corner: tuple[redis.Redis, str]) -> RedisJSONDict:
+    """An empty dict."""
+    return RedisJSONDict(*corner)
+
+
+@pytest.fixture
+def raw(corner: tuple[redis.Redis, str]):
+    """Another program's view of a document: its text by JSON.GET, or None."""
+    client, prefix = corner
+
+    def text(name: str) -> bytes | None:
+        return client.execute_command("JSON.GET", prefix + name)
+
+    return text
+
+
+@pytest.fixture(params=[2, 3], ids=["resp2", "resp3"])
+def protocol(request: pytest.FixtureRequest) -> int:
+    return request.param
+
+
+@pytest.fixture(params=[False, True], ids=["bytes", "decoded"])
+def decode_responses(request: pytest.FixtureRequest) -> bool:
+    return request.param
+
+
+@pytest.fixture
+def matrix(every_url: str, protocol: int, decode_responses: bool) -> Iterator[RedisJSONDict]:
+    """An empty dict on every server x RESP 2 and 3 x decoding or not."""
+    for client, prefix in _corner(every_url):
+        user = redis.Redis.from_url(every_url, protocol=protocol, decode_responses=decode_responses)
+        yield RedisJSONDict(user, prefix)
+        user.close()
