@@ -6,16 +6,13 @@ at the types that occur; anything unusual goes to `_Plain`, the one definition o
 which walks the value in Python, converts what may be converted and names the place of what may
 not.
 
-The server's own number parser is not correctly rounded: it computes ``digits * 10**exponent`` in
-doubles. That is exact up to 15 digits and moves one in ten longer floats by an ulp. `spell`
-mirrors that parser and picks another spelling of the same number where `repr` would be misread;
-where there is none, the write is followed by the missing ulp (`Repair`).
+Floats are spelled for the server's own parser, see `floats`; where no spelling carries one, the
+write is followed by the missing ulp (`Repair`).
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections import UserString
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -23,6 +20,7 @@ from typing import Any, NamedTuple, NoReturn
 import orjson
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+from redisjson_dict.floats import respell, spell
 
 __all__ = ["Encoded", "Repair", "decode", "encode", "encode_many", "plain", "to_python"]
 
@@ -81,27 +79,14 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
             too deep a nesting, or a float that cannot be made exact.
     """
     kind = type(value)
-    if kind is str:
-        try:
-            return Encoded(orjson.dumps(value))
-        except TypeError:
-            pass
-    elif kind is int:
-        if _INT_MIN <= value <= _INT_MAX:
-            return Encoded(b"%d" % value)
-    elif kind is float:
-        if math.isfinite(value):
-            text, repair = spell(value)
-            return Encoded(text) if repair is None else Encoded(text, (Repair((), *repair),))
-    elif value is None:
-        return Encoded(b"null")
-    elif kind is bool:
-        return Encoded(b"true" if value else b"false")
-    elif kind in _CONTAINERS:
+    if kind in _CONTAINERS:
         encoded = _encode_container(value, depth)
-        if encoded is not None:
-            return encoded
-    return _encode_plain(_Plain(default, depth).convert(value), depth)
+    else:
+        scalar = _SCALAR_ENCODERS.get(kind)
+        encoded = scalar(value) if scalar is not None else None
+    if encoded is not None:
+        return encoded
+    return _encode_plain(_Plain(default, depth).convert(value))
 
 
 def encode_many(
@@ -146,9 +131,8 @@ def to_python(value: Any) -> Any:
 
     Cost: one round trip for each proxy met.
     """
-    fetch = getattr(type(value), "to_python", None)
-    if fetch is not None:
-        return fetch(value)
+    if getattr(type(value), "to_python", None) is not None:
+        return value.to_python()
     if isinstance(value, Mapping):
         return {key: to_python(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview)):
@@ -168,10 +152,40 @@ def _encode_container(value: Any, depth: int) -> Encoded | None:
     return _exact(value, text) if floats else Encoded(text)
 
 
-def _encode_plain(value: Any, depth: int) -> Encoded:
-    if type(value) not in _CONTAINERS:
-        return encode(value)
-    return _exact(value, orjson.dumps(value))
+def _encode_plain(value: Any) -> Encoded:
+    """Encode what `_Plain` made: JSON's own types, checked."""
+    scalar = _SCALAR_ENCODERS.get(type(value))
+    encoded = scalar(value) if scalar is not None else _exact(value, orjson.dumps(value))
+    assert encoded is not None  # checked scalars are never refused
+    return encoded
+
+
+def _encode_text(value: str) -> Encoded | None:
+    try:
+        return Encoded(orjson.dumps(value))
+    except TypeError:  # a lone surrogate
+        return None
+
+
+def _encode_int(value: int) -> Encoded | None:
+    return Encoded(b"%d" % value) if _INT_MIN <= value <= _INT_MAX else None
+
+
+def _encode_float(value: float) -> Encoded | None:
+    if not math.isfinite(value):
+        return None
+    text, missing = spell(value)
+    return Encoded(text) if missing is None else Encoded(text, (Repair((), *missing),))
+
+
+_TRUE, _FALSE, _NULL = Encoded(b"true"), Encoded(b"false"), Encoded(b"null")
+_SCALAR_ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
+    str: _encode_text,
+    int: _encode_int,
+    float: _encode_float,
+    bool: lambda value: _TRUE if value else _FALSE,
+    type(None): lambda value: _NULL,
+}
 
 
 def _survey(value: Any, depth: int) -> bool | None:
@@ -271,8 +285,9 @@ class _Plain:
         ):
             self._check_depth()
             return [self._below(index, item) for index, item in enumerate(value)]
-        if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-            return self.convert(value.tolist())
+        tolist = getattr(value, "tolist", None)
+        if tolist is not None and type(value).__module__ == "numpy":
+            return self.convert(tolist())
         if self._default is None:
             self._unsupported(value)
         replaced = self._default(value)
@@ -321,158 +336,10 @@ def _article(value: Any) -> str:
     return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
 
 
-# What the server's parser makes of a decimal, and a spelling that it gets right.
-
-_POWERS = [float(f"1e{exponent}") for exponent in range(309)]
-_U64 = 2**64
-# Number tokens of orjson that may be misread: 16 or more digits around a point, or an exponent.
-# Each pattern starts with a literal, so that the scan runs at memchr's speed.
-_POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+][0-9]+)?")
-_EXPONENT = re.compile(rb"e[-+][0-9]+")
-_DIGITS = b"0123456789"
-
-
-def _parsed(digits: int, exponent: int) -> float | None:
-    """What the server makes of ``digits * 10**exponent``; None where it would refuse.
-
-    Source: serde_json's `f64_from_parts` without its `float_roundtrip` feature.
-    """
-    if digits >= _U64:
-        return None
-    number = float(digits)
-    while exponent < -308:
-        if number == 0.0:
-            return number
-        number /= 1e308
-        exponent += 308
-    if exponent < 0:
-        return number / _POWERS[-exponent]
-    return number * _POWERS[exponent] if exponent < 309 else None
-
-
-def _parts(token: str) -> tuple[int, int]:
-    """Split an unsigned decimal into its digits and the exponent of ten."""
-    mantissa, _, exponent = token.partition("e")
-    whole, _, fraction = mantissa.partition(".")
-    return int(whole + fraction), int(exponent or 0) - len(fraction)
-
-
-def spell(value: float) -> tuple[bytes, tuple[bytes, bytes] | None]:
-    """Return a spelling that the server reads as this float, bit for bit.
-
-    Returns:
-        The text; and, where no spelling was found, what to add afterwards and the float wanted.
-
-    Raises:
-        ValueRangeError: neither exists (never seen for a normal float).
-    """
-    text = repr(value)
-    if len(text) < 17 and "e" not in text:  # at most 15 digits: exact in every parser
-        return text.encode(), None
-    sign, token = ("-", text[1:]) if text[0] == "-" else ("", text)
-    size = abs(value)
-    if _parsed(*_parts(token)) == size:
-        return text.encode(), None
-    other = _respelled(size)
-    if other is not None:
-        return (sign + other).encode(), None
-    return _with_increment(value, sign, token)
-
-
-def _respelled(size: float) -> str | None:
-    """Search the decimals near a float, longest first, for one that both parsers read right."""
-    magnitude = math.floor(math.log10(size))
-    numerator, denominator = size.as_integer_ratio()
-    for count in range(20, 0, -1):
-        exponent = magnitude - count + 1
-        if exponent >= 0:
-            digits = numerator // (denominator * 10**exponent)
-        else:
-            digits = numerator * 10**-exponent // denominator
-        for near in (digits, digits + 1):
-            if not 0 < near < _U64:
-                continue
-            double = float(near)
-            for candidate in (
-                double,
-                math.nextafter(double, math.inf),
-                math.nextafter(double, 0.0),
-            ):
-                whole = int(candidate)
-                if 0 < whole < _U64 and _parsed(whole, exponent) == size:
-                    text = f"{whole}e{exponent}"
-                    if float(text) == size:  # right on a correctly rounding server, too
-                        return text
-    return None
-
-
-def _with_increment(
-    value: float, sign: str, token: str
-) -> tuple[bytes, tuple[bytes, bytes] | None]:
-    stored = _parsed(*_parts(token))
-    if stored is not None and math.isfinite(stored):
-        missing = abs(value) - stored
-        text = repr(abs(missing))
-        increment = _parsed(*_parts(text))
-        if increment is not None and stored + math.copysign(increment, missing) == abs(value):
-            added = math.copysign(1.0, missing) * (-1.0 if sign else 1.0)
-            spelled = ("-" if added < 0 else "") + text
-            return (sign + token).encode(), (spelled.encode(), repr(value).encode())
-    raise ValueRangeError(
-        f"the float {value!r} cannot be stored exactly on this server: round it, or store text"
-    )
-
-
 def _exact(value: Any, text: bytes) -> Encoded:
-    """Respell the floats that the server would misread.
-
-    Scans the text instead of walking the value: a document without long floats costs next to
-    nothing.
-    """
-    points = _POINT.search(text) is not None
-    exponents = b"e-" in text or b"e+" in text
-    if not points and not exponents:
-        return Encoded(text)
-    # Escaped quotes and backslashes are masked, so that the quotes left over delimit strings.
-    mask = text
-    if b"\\" in text:
-        mask = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    spans: dict[int, int] = {}
-    for pattern in (_POINT, _EXPONENT) if exponents else (_POINT,):
-        spans.update(_tokens(pattern, mask))
-    pieces = []
-    done = 0
-    unspelled = False
-    for start, end in sorted(spans.items()):
-        token = text[start:end]
-        spelled, repair = spell(float(token))
-        if repair is not None:
-            unspelled = True
-        elif spelled != token:
-            pieces += [text[done:start], spelled]
-            done = end
-    pieces.append(text[done:])
-    repairs = tuple(_repairs(value, ())) if unspelled else ()
-    return Encoded(b"".join(pieces), repairs)
-
-
-def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
-    """Where number tokens start and end; what only looks like one inside a string is left out."""
-    spans = []
-    quotes = 0
-    counted = 0
-    for match in pattern.finditer(mask):
-        at, end = match.span()
-        quotes += mask.count(b'"', counted, at)
-        counted = at
-        if quotes % 2:
-            continue
-        before = mask[max(0, at - 40) : at]
-        start = at - len(before) + len(before.rstrip(b"-.0123456789"))
-        after = mask[end : end + 40]
-        end += len(after) - len(after.lstrip(_DIGITS))
-        spans.append((start, end))
-    return spans
+    """Return the text with every float spelled exactly, and the repairs for the rest."""
+    text, left = respell(text)
+    return Encoded(text, tuple(_repairs(value, ()))) if left else Encoded(text)
 
 
 def _repairs(value: Any, steps: tuple[str | int, ...]) -> list[Repair]:

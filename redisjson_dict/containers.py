@@ -11,7 +11,7 @@ from collections.abc import (
     MutableMapping,
     MutableSequence,
 )
-from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
 from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
@@ -77,7 +77,7 @@ class Live:
     def at(self, *steps: str | SupportsIndex) -> Reference:
         """Return a lazy reference to a place below: no round trip until a verb is called."""
         place = self._at.descend(path_of(steps)) if steps else self._at
-        return self._run.refer(self._run, place.refer())  # type: ignore[no-any-return]
+        return self._run.refer(self._run, place.refer())
 
     def query(self, jsonpath: str) -> list[Any]:
         """Return all values that a JSONPath matches, as plain data; ``$`` is this place.
@@ -91,7 +91,7 @@ class Live:
 
         Source: RFC 9535, as far as RedisJSON follows it.
         """
-        return self._run(verbs.query(self._at, jsonpath))  # type: ignore[no-any-return]
+        return self._run(verbs.query(self._at, jsonpath))
 
     def modify(self, function: Callable[[Any], Any], tries: int = 100) -> Any:
         """Replace the content by ``function(content)`` and return the new content.
@@ -158,15 +158,15 @@ class JSONObject(Live, MutableMapping[str, Any]):
         """Return ``self[key]``, or a default. Cost: one round trip."""
         return self._run(verbs.get(self._at, key, default))
 
-    def keys(self) -> LiveKeys:  # type: ignore[override]  # a richer view, as dict's own
+    def keys(self) -> LiveKeys:
         """Return a live view of the names."""
         return LiveKeys(self)
 
-    def values(self) -> LiveValues:  # type: ignore[override]
+    def values(self) -> LiveValues:
         """Return a live view of the values. Iterating costs one round trip a page."""
         return LiveValues(self)
 
-    def items(self) -> LiveItems:  # type: ignore[override]
+    def items(self) -> LiveItems:
         """Return a live view of names and values. Iterating costs one round trip a page."""
         return LiveItems(self)
 
@@ -181,7 +181,7 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the last member and return its name and value. Cost: one round trip."""
-        return self._run(objects.popitem(self._at))  # type: ignore[no-any-return]
+        return self._run(objects.popitem(self._at))
 
     def clear(self) -> None:
         """Remove all members. Cost: one round trip."""
@@ -206,14 +206,14 @@ class JSONObject(Live, MutableMapping[str, Any]):
     def __or__(self, other: Any) -> dict[str, Any]:
         if not isinstance(other, Mapping):
             return NotImplemented
-        return self.to_python() | as_dict(other)  # type: ignore[no-any-return]
+        return self.to_python() | as_dict(other)
 
     def __ror__(self, other: Any) -> dict[Any, Any]:
         if not isinstance(other, Mapping):
             return NotImplemented
         return as_dict(other) | self.to_python()
 
-    def __ior__(self, other: Any) -> JSONObject:
+    def __ior__(self, other: Any) -> Self:
         self.update(other)
         return self
 
@@ -260,7 +260,7 @@ class JSONObject(Live, MutableMapping[str, Any]):
         Args:
             keys: names, or paths.
         """
-        return self._run(verbs.get_many(self._at, keys))  # type: ignore[no-any-return]
+        return self._run(verbs.get_many(self._at, keys))
 
     def replace(self, value: Mapping[str, Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -434,23 +434,23 @@ class JSONArray(Live, MutableSequence[Any]):
     def __add__(self, other: Any) -> list[Any]:
         if not isinstance(other, (list, JSONArray)):
             return NotImplemented
-        return self.to_python() + _as_list(other)  # type: ignore[no-any-return]
+        return self.to_python() + _as_list(other)
 
     def __radd__(self, other: Any) -> list[Any]:
         if not isinstance(other, list):
             return NotImplemented
-        return other + self.to_python()  # type: ignore[no-any-return]
+        return other + self.to_python()
 
-    def __iadd__(self, other: Iterable[Any]) -> JSONArray:
+    def __iadd__(self, other: Any) -> Self:
         self.extend(other)
         return self
 
     def __mul__(self, times: SupportsIndex) -> list[Any]:
-        return self.to_python() * _times(times)  # type: ignore[no-any-return]
+        return self.to_python() * _times(times)
 
     __rmul__ = __mul__
 
-    def __imul__(self, times: SupportsIndex) -> JSONArray:
+    def __imul__(self, times: SupportsIndex) -> Self:
         self._run(arrays.repeat(self._at, _times(times)))
         return self
 
@@ -475,7 +475,7 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def get_many(self, indices: Iterable[SupportsIndex]) -> dict[int, Any]:
         """Return those of several elements that are there, in one round trip."""
-        return self._run(verbs.get_many(self._at, map(index_of, indices)))  # type: ignore[no-any-return]
+        return self._run(verbs.get_many(self._at, map(index_of, indices)))
 
     def replace(self, value: Iterable[Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -494,12 +494,12 @@ def as_dict(other: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a mapping as a dict: the content of a live one is fetched at once."""
     fetch = getattr(type(other), "to_python", None)
     if fetch is not None:
-        return fetch(other)  # type: ignore[no-any-return]
+        return fetch(other)
     return other if isinstance(other, dict) else dict(other)
 
 
 def _as_list(other: list[Any] | JSONArray) -> list[Any]:
-    return other if isinstance(other, list) else other.to_python()  # type: ignore[no-any-return]
+    return other if isinstance(other, list) else other.to_python()
 
 
 def _times(times: SupportsIndex) -> int:

@@ -181,7 +181,7 @@ class Blocking:
                 else:
                     item = steps.send(answer)
         except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what the generator returned
+            return stop.value
 
     @staticmethod
     def _step(

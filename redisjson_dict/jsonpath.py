@@ -34,28 +34,37 @@ def expression(jsonpath: str, below_root: bool) -> bytes:
     """
     if not isinstance(jsonpath, str):
         raise UnsupportedValueError(f"a JSONPath is str, not {type(jsonpath).__name__}")
+    problem = _characters(jsonpath) or _structure(jsonpath, below_root)
+    if problem:
+        raise ValueRangeError(f"JSONPath {jsonpath[:200]!a} {problem}")
+    return jsonpath.encode()[1:]
+
+
+def _characters(jsonpath: str) -> str | None:
     if not jsonpath.startswith("$"):
-        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} does not start with '$'")
+        return "does not start with '$'"
     if len(jsonpath) > _LENGTH:
-        raise ValueRangeError(f"JSONPath of {len(jsonpath)} characters; {_LENGTH} are allowed")
+        return f"has {len(jsonpath)} characters, more than {_LENGTH}"
     for character in jsonpath:
         if ord(character) % 256 == 0:
-            raise ValueRangeError(
-                f"JSONPath {jsonpath!r:.200} holds {character!a}, a character that can abort the "
-                "server: read the members by their keys instead"
+            return (
+                f"holds {character!a}, a character that can abort the server: read the members "
+                "by their keys instead"
             )
-    try:
-        text = jsonpath.encode()
-    except UnicodeEncodeError as error:
-        raise ValueRangeError(f"JSONPath {jsonpath!a:.200} holds a lone surrogate") from error
+        if "\ud800" <= character <= "\udfff":
+            return f"holds {character!a}, a lone surrogate"
+    return None
+
+
+def _structure(jsonpath: str, below_root: bool) -> str | None:
     bare = _STRINGS.sub('""', jsonpath)
     if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in _NUMBER.findall(bare)):
-        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} holds a number of more than 64 bits")
+        return "holds a number of more than 64 bits"
     if bare.count("(") + bare.count("[") > _NESTING:
-        raise ValueRangeError(f"JSONPath {jsonpath!r:.200} has more than {_NESTING} brackets")
+        return f"has more than {_NESTING} brackets"
     if below_root and "$" in bare[1:]:
-        raise ValueRangeError(
-            f"JSONPath {jsonpath!r:.200} has a second '$', which the server would take for the "
-            "document: query the document itself, with the whole path"
+        return (
+            "has a second '$', which the server would take for the document: query the document "
+            "itself, with the whole path"
         )
-    return text[1:]
+    return None

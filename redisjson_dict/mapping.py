@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from itertools import islice
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import redis
 
@@ -80,7 +80,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         self._owned = False
 
     @classmethod
-    def from_url(cls, url: str, prefix: str = "", **options: Any) -> RedisJSONDict:
+    def from_url(cls, url: str, prefix: str = "", **options: Any) -> Self:
         """Return a dict with a client of its own, which `close` closes.
 
         Args:
@@ -103,7 +103,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         if self._owned:
             self._run.client.close()
 
-    def __enter__(self) -> RedisJSONDict:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -164,15 +164,15 @@ class RedisJSONDict(MutableMapping[str, Any]):
         except (KeyError, IndexError):
             return default
 
-    def keys(self) -> LiveKeys:  # type: ignore[override]  # a richer view, as dict's own
+    def keys(self) -> LiveKeys:
         """Return a live view of the keys."""
         return LiveKeys(self)
 
-    def values(self) -> LiveValues:  # type: ignore[override]
+    def values(self) -> LiveValues:
         """Return a live view of the values; iterating reads 1,000 in a round trip."""
         return LiveValues(self)
 
-    def items(self) -> LiveItems:  # type: ignore[override]
+    def items(self) -> LiveItems:
         """Return a live view of keys and values; iterating reads 1,000 in a round trip."""
         return LiveItems(self)
 
@@ -258,7 +258,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
             return NotImplemented
         return as_dict(other) | self.to_python()
 
-    def __ior__(self, other: Any) -> RedisJSONDict:
+    def __ior__(self, other: Any) -> Self:
         self.update(other)
         return self
 

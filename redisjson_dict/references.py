@@ -32,7 +32,7 @@ class verb(Generic[P, T]):  # reads like a decorator
         run, at, function = reference._run, reference._at, self._function
 
         def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            return run(function(at, *args, **kwargs))  # type: ignore[no-any-return]
+            return run(function(at, *args, **kwargs))
 
         return call
 

@@ -245,7 +245,7 @@ def _constant(at: Location, value: Any) -> Flow[Any]:
     """Return an answer that needs no question."""
 
     def start() -> Steps[Any]:
+        yield from ()
         return value
-        yield  # makes it a generator
 
     return Flow(at, start)

@@ -18,8 +18,13 @@ class Source(Protocol):
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[str]: ...
     def __contains__(self, key: object) -> bool: ...
-    def get(self, key: Any, default: Any = None) -> Any: ...
-    def to_python(self) -> dict[str, Any]: ...
+    def get(self, key: Any, default: Any = None) -> Any:
+        """Return a value, or a default."""
+
+    def to_python(self) -> dict[str, Any]:
+        """Return the content as plain data."""
+        ...
+
     def _pairs(self) -> Iterator[tuple[str, Any]]: ...
 
 
@@ -116,7 +121,7 @@ class LiveValues(ValuesView[Any]):
         return (value for _, value in self.mapping._pairs())
 
     def __reversed__(self) -> Iterator[Any]:
-        return reversed(list(self))
+        yield from reversed(list(self))
 
 
 class LiveItems(_SetOperations, ItemsView[str, Any]):
@@ -140,7 +145,7 @@ class LiveItems(_SetOperations, ItemsView[str, Any]):
         return self.mapping._pairs()
 
     def __reversed__(self) -> Iterator[tuple[str, Any]]:
-        return reversed(list(self))
+        yield from reversed(list(self))
 
     def _snapshot(self) -> Set[tuple[str, Any]]:
         return self.mapping.to_python().items()

@@ -12,7 +12,12 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from redisjson_dict.codec import Encoded, Repair, decode, encode
-from redisjson_dict.errors import ConflictError, StaleLocationError, ValueRangeError
+from redisjson_dict.errors import (
+    ConflictError,
+    StaleLocationError,
+    UnsupportedValueError,
+    ValueRangeError,
+)
 from redisjson_dict.location import Location, Step, is_writable, segment
 from redisjson_dict.replies import Refusal, Reply, absent, as_text, failure, only, refusal, text_of
 from redisjson_dict.scripts import Script, script
@@ -98,10 +103,10 @@ class Operation(NamedTuple, Generic[T]):
         """
         if refusal(reply):
             if reply[0] == b">":
-                return UNDONE  # type: ignore[no-any-return]  # a sentinel, seen by shells only
+                return UNDONE
             error = failure(self.at, reply, self.wants)
             if self.otherwise is not MISSING and isinstance(error, (KeyError, IndexError)):
-                return self.otherwise  # type: ignore[no-any-return]  # T by construction: or_else
+                return self.otherwise
             raise error
         return self.decode(self.at, reply)
 
@@ -222,13 +227,9 @@ def encode_at(at: Location, value: Any) -> Encoded:
     """
     try:
         return encode(value, at.settings.default, at.depth)
-    except ValueRangeError as error:
-        error.add_note(f"for {at.describe()}; nothing was sent")
-        error.location = at.describe()
-        raise
-    except TypeError as error:
-        error.add_note(f"for {at.describe()}; nothing was sent")
-        raise
+    except (UnsupportedValueError, ValueRangeError) as error:
+        where = at.describe()
+        raise type(error)(f"{error} (for {where}; nothing was sent)", location=where) from error
 
 
 def repair_arguments(at: Location, repairs: tuple[Repair, ...]) -> list[bytes]:
@@ -290,14 +291,16 @@ def walk(at: Location, above: int, value: Any, wants: str = "") -> tuple[Any, tu
     steps = list(at.steps)
     for depth in range(above, len(steps)):
         step = steps[depth]
-        kind = dict if isinstance(step, str) else list
-        if type(value) is not kind:
-            raise absent(at, depth, kind_of(value))
-        if isinstance(step, int) and step < 0:
-            step = steps[depth] = step + len(value)
-        if (step not in value) if kind is dict else not 0 <= step < len(value):
-            raise absent(at, depth, kind_of(value))
-        value = value[step]
+        if isinstance(step, str):
+            if type(value) is not dict or step not in value:
+                raise absent(at, depth, kind_of(value))
+            value = value[step]
+        else:
+            index = step + len(value) if step < 0 and type(value) is list else step
+            if type(value) is not list or not 0 <= index < len(value):
+                raise absent(at, depth, kind_of(value))
+            steps[depth] = index
+            value = value[index]
     if wants and kind_of(value) != wants:
         raise absent(at, len(steps), kind_of(value), wants)
     return value, tuple(steps)
@@ -378,7 +381,8 @@ def revise(
 def _anchored(at: Location, anchor: Location) -> Steps[bytes]:
     """Fetch the fragment; what is missing there is reported as missing at the place itself."""
     try:
-        return (yield _fetch(anchor))
+        text: bytes = yield _fetch(anchor)
+        return text
     except (KeyError, IndexError):
         raise absent(at, -1, "") from None
 
@@ -391,14 +395,21 @@ def explain(operation: Operation[Any], error: Exception | None) -> Steps[Excepti
         error: what the server said, if it said anything.
     """
     at = operation.at
+    adds = operation.command[0] == "JSON.SET" and isinstance(at.steps[-1], str)
+    place = at.parent() if adds else at  # what is to be added need not be there
+    probe = scripted("kind", place, lambda _, reply: as_text(reply), resend=True)
     try:
-        kind = yield scripted("kind", at, lambda _, reply: as_text(reply), resend=True)
+        kind = yield probe._replace(at=at)
     except Refusal as silent:
         return error if error is not None else silent
+    except KeyError as reason:
+        stores = error is not None and at.own < 0 and not at.steps
+        return error if stores else reason  # a missing document is no reason for not storing it
     except (LookupError, TypeError) as reason:
         return reason
-    if operation.wants and kind != operation.wants:
-        return absent(at, len(at.steps), kind, operation.wants)
+    wants = "object" if adds else operation.wants
+    if wants and kind != wants:
+        return absent(at, len(place.steps), kind, operation.wants)
     if error is not None:
         return error
     return StaleLocationError(

@@ -152,7 +152,7 @@ def _defaulted(at: Location, holder: Any, fresh: Any) -> tuple[Any, Any]:
     if isinstance(holder, dict) and isinstance(step, str) and step not in holder:
         holder[step] = fresh
         return _present(at, fresh), holder
-    value, steps = walk(at, len(at.steps) - 1, holder)
+    value = walk(at, len(at.steps) - 1, holder)[0]
     return _present(at, value), UNCHANGED
 
 

@@ -1,0 +1,177 @@
+"""Floats that survive the server's number parser, bit for bit. Knows nothing but numbers and text.
+
+The parser computes ``digits * 10**exponent`` in doubles, which is exact up to 15 digits and moves
+one in ten longer floats by an ulp. `spell` mirrors it and picks another spelling of the same
+number where `repr` would be misread; where there is none, it says which increment is missing.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+import orjson
+
+from redisjson_dict.errors import ValueRangeError
+
+__all__ = ["respell", "spell"]
+
+_POWERS = [float(f"1e{exponent}") for exponent in range(309)]
+_U64 = 2**64
+# Number tokens of orjson that may be misread: 16 or more digits around a point, or an exponent.
+# Each pattern starts with a literal, so that the scan runs at memchr's speed.
+_POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+]?[0-9]+)?")
+_EXPONENT = re.compile(rb"e[-+]?[0-9]+")
+_SIGNED = b"e+" in orjson.dumps(1e16)  # since orjson 3.12
+_DIGITS = b"0123456789"
+
+
+def _parsed(digits: int, exponent: int) -> float | None:
+    """What the server makes of ``digits * 10**exponent``; None where it would refuse.
+
+    Source: serde_json's `f64_from_parts` without its `float_roundtrip` feature.
+    """
+    if digits >= _U64:
+        return None
+    number = float(digits)
+    while exponent < -308:
+        if number == 0.0:
+            return number
+        number /= 1e308
+        exponent += 308
+    if exponent < 0:
+        return number / _POWERS[-exponent]
+    return number * _POWERS[exponent] if exponent < 309 else None
+
+
+def _parts(token: str) -> tuple[int, int]:
+    """Split an unsigned decimal into its digits and the exponent of ten."""
+    mantissa, _, exponent = token.partition("e")
+    whole, _, fraction = mantissa.partition(".")
+    return int(whole + fraction), int(exponent or 0) - len(fraction)
+
+
+def spell(value: float) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    """Return a spelling that the server reads as this float, bit for bit.
+
+    Returns:
+        The text; and, where no spelling was found, what to add afterwards and the float wanted.
+
+    Raises:
+        ValueRangeError: neither exists (never seen for a normal float).
+    """
+    text = repr(value)
+    if len(text) < 17 and "e" not in text:  # at most 15 digits: exact in every parser
+        return text.encode(), None
+    sign, token = ("-", text[1:]) if text[0] == "-" else ("", text)
+    size = abs(value)
+    if _parsed(*_parts(token)) == size:
+        return text.encode(), None
+    other = _respelled(size)
+    if other is not None:
+        return (sign + other).encode(), None
+    return _with_increment(value, sign, token)
+
+
+def _respelled(size: float) -> str | None:
+    """Search the decimals near a float, longest first, for one that both parsers read right."""
+    magnitude = math.floor(math.log10(size))
+    numerator, denominator = size.as_integer_ratio()
+    for count in range(20, 0, -1):
+        exponent = magnitude - count + 1
+        if exponent >= 0:
+            digits = numerator // (denominator * 10**exponent)
+        else:
+            digits = numerator * 10**-exponent // denominator
+        for near in (digits, digits + 1):
+            if not 0 < near < _U64:
+                continue
+            double = float(near)
+            for candidate in (
+                double,
+                math.nextafter(double, math.inf),
+                math.nextafter(double, 0.0),
+            ):
+                whole = int(candidate)
+                if 0 < whole < _U64 and _parsed(whole, exponent) == size:
+                    text = f"{whole}e{exponent}"
+                    if float(text) == size:  # right on a correctly rounding server, too
+                        return text
+    return None
+
+
+def _with_increment(
+    value: float, sign: str, token: str
+) -> tuple[bytes, tuple[bytes, bytes] | None]:
+    stored = _parsed(*_parts(token))
+    if stored is not None and math.isfinite(stored):
+        missing = abs(value) - stored
+        text = repr(abs(missing))
+        increment = _parsed(*_parts(text))
+        if increment is not None and stored + math.copysign(increment, missing) == abs(value):
+            added = math.copysign(1.0, missing) * (-1.0 if sign else 1.0)
+            spelled = ("-" if added < 0 else "") + text
+            return (sign + token).encode(), (spelled.encode(), repr(value).encode())
+    raise ValueRangeError(
+        f"the float {value!r} cannot be stored exactly on this server: round it, or store text"
+    )
+
+
+def respell(text: bytes) -> tuple[bytes, bool]:
+    """Return JSON text with every float spelled such that the server reads it right.
+
+    Scans the text instead of walking the value: one without long floats costs next to nothing.
+
+    Args:
+        text: as orjson writes it, without white space.
+
+    Returns:
+        The text, and whether a float is left that no spelling carries.
+    """
+    exponents = _has_exponent(text)
+    if not exponents and _POINT.search(text) is None:
+        return text, False
+    # Escaped quotes and backslashes are masked, so that the quotes left over delimit strings.
+    mask = text
+    if b"\\" in text:
+        mask = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
+    spans = dict(_tokens(_POINT, mask))
+    if exponents:
+        spans.update(_tokens(_EXPONENT, mask))
+    pieces = []
+    done = 0
+    left = False
+    for start, end in sorted(spans.items()):
+        spelled, missing = spell(float(text[start:end]))
+        if missing is not None:
+            left = True
+        else:
+            pieces += [text[done:start], spelled]
+            done = end
+    pieces.append(text[done:])
+    return b"".join(pieces), left
+
+
+def _has_exponent(text: bytes) -> bool:
+    if _SIGNED:  # two searches are a tenth of the pattern's time
+        return b"e-" in text or b"e+" in text
+    return _EXPONENT.search(text) is not None
+
+
+def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
+    """Where number tokens start and end; what only looks like one inside a string is left out."""
+    spans = []
+    quotes = 0
+    counted = 0
+    for match in pattern.finditer(mask):
+        at, end = match.span()
+        quotes += mask.count(b'"', counted, at)
+        counted = at
+        if quotes % 2:
+            continue
+        before = mask[max(0, at - 40) : at]
+        start = at - len(before) + len(before.rstrip(b"-.0123456789"))
+        after = mask[end : end + 40]
+        end += len(after) - len(after.lstrip(_DIGITS))
+        spans.append((start, end))
+    return spans
