@@ -6,7 +6,7 @@
 Stores it on a server of its own, walks it, changes single places inside, and makes the same changes
 to plain data to compare. Beside each step stands how many bytes the server received, as it counts.
 
-Exit status: 0 when all was as promised, 1 when not, 2 when there is no document or no server.
+Exit status: 0 when all was as promised, else 1.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ OVERHEAD = 300  # bytes for one step down or one change: the framing, the key, a
 
 
 def load(arguments: list[str]) -> tuple[str, Any]:
-    """Return where the document comes from, and the document."""
     if arguments:
         return arguments[0], json.loads(Path(arguments[0]).read_bytes())
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "inspect"]
@@ -46,30 +45,25 @@ def load(arguments: list[str]) -> tuple[str, Any]:
 def walked(node: Any, label: str, depth: int = 0) -> Iterator[str]:
     """Yield a line for each place near the top; of a live container only its children are read."""
     if isinstance(node, (JSONObject, JSONArray)):
-        kind = "object" if isinstance(node, JSONObject) else "array"
-        yield f"{'  ' * depth}{label}: {kind} of {len(node)}"
+        yield f"{'  ' * depth}{label}: {type(node).__name__} of {len(node)}"
         children = node.items() if isinstance(node, JSONObject) else enumerate(node)
         for step, child in islice(children, 3 if depth < 4 else 0):
             yield from walked(child, ascii(step)[:40], depth + 1)
     else:
-        text = ascii(node)
-        yield f"{'  ' * depth}{label}: {text if len(text) < 50 else text[:46] + ' ...'}"
+        yield f"{'  ' * depth}{label}: {ascii(node)[:50]}"
 
 
 def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:
     """Yield every place, but those below a name that the server cannot write by path."""
     yield path, value
-    if isinstance(value, list):
-        for index, child in enumerate(value):
-            yield from places(child, (*path, index))
-    elif isinstance(value, dict):
-        for name, child in value.items():
-            if not (name.startswith(" ") or "\\" in name or '"' in name):
-                yield from places(child, (*path, name))
+    steps = value if isinstance(value, dict) else range(len(value) if type(value) is list else 0)
+    for step in steps:
+        if not (str(step).startswith(" ") or "\\" in str(step) or '"' in str(step)):
+            yield from places(value[step], (*path, step))
 
 
 def at(root: Any, path: tuple[Any, ...]) -> Any:
-    """Walk down, by the same code through a live dict and through a plain one."""
+    """Walk down, through a live dict and through a plain one alike."""
     return reduce(getitem, path, root)
 
 
@@ -78,23 +72,22 @@ class Report:
 
     def __init__(self, raw: redis.Redis) -> None:
         self.raw = raw
-        self._asking = 0
         self.rows: list[tuple[str, int]] = []
         self.failed = False
+        self._asking = 0  # bytes
         self._asking = self.sent(lambda: None)
 
     def sent(self, act: Callable[[], Any]) -> int:
-        """Return how many bytes reached the server during a step."""
+        """Return how many bytes reached the server during a step, less those of asking."""
         before = self.raw.info("stats")["total_net_input_bytes"]
         act()
-        after = self.raw.info("stats")["total_net_input_bytes"]
-        return int(after - before - self._asking)
+        return self.raw.info("stats")["total_net_input_bytes"] - before - self._asking
 
     def step(self, label: str, act: Callable[[], Any], promised: int) -> None:
         """Run a step and note what it sent."""
-        self.rows.append((label, self.sent(act)))
-        if self.rows[-1][1] > promised:
-            self.check(f"{label}: {self.rows[-1][1]} bytes sent, {promised} promised", False)
+        self.rows.append((label, sent := self.sent(act)))
+        if sent > promised:
+            self.check(f"{label}: {sent} bytes sent, {promised} promised", False)
 
     def check(self, fact: str, holds: bool) -> None:
         """Print a fact and whether it holds."""
@@ -103,7 +96,6 @@ class Report:
 
 
 def work(url: str, job: tuple[Any, ...], me: int, start: Any) -> None:
-    """Be one of the two processes."""
     with RedisJSONDict.from_url(url, PREFIX) as d:
         start.wait(60)
         for number in range(ROUNDS):
@@ -114,18 +106,16 @@ def work(url: str, job: tuple[Any, ...], me: int, start: Any) -> None:
 def two_processes(url: str, job: tuple[Any, ...]) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(2)
-    processes = [context.Process(target=work, args=(url, job, me, start)) for me in (0, 1)]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
+    both = [context.Process(target=work, args=(url, job, me, start)) for me in (0, 1)]
+    for act in (context.Process.start, context.Process.join):
+        for process in both:
+            act(process)
 
 
 def rehearse(d: RedisJSONDict) -> None:
     """Use each script once: its text travels at its first use, later only its digest."""
-    d["rehearsal"] = {"a": {"b": 1}}
-    d["rehearsal"]["a"]["b"] = 1
-    d.at("rehearsal", "a", "b").incr()
+    d["rehearsal"] = {"a": 1}
+    d["rehearsal"].incr("a")
     del d["rehearsal"]
 
 
@@ -140,28 +130,27 @@ def change(report: Report, live: RedisJSONDict, plain: dict[str, Any]) -> tuple[
     found = list(places(plain[NAME], (NAME,)))
     leaves = [path for path, item in found if not isinstance(item, (dict, list)) or not item]
     leaf = max(leaves, key=len, default=(NAME,))
-    new = {"changed": True, "was": at(plain, leaf)}
-    label = f"change a leaf, {len(leaf) - 1} levels down"
+    new = "changed" if len(leaf) > 1 else {"was": at(plain, leaf)}
+    label = f"walk {len(leaf) - 1} levels down, change a leaf"
     both(label, lambda d: at(d, leaf[:-1]).__setitem__(leaf[-1], new), leaf, new)
     arrays = [path for path, item in found if isinstance(item, list) and item]
     if arrays:
         longest = max(arrays, key=lambda path: len(at(plain, path)))
-        label = f"append to an array of {len(at(plain, longest)):,}"
+        label = f"walk to an array of {len(at(plain, longest)):,}, append"
         both(label, lambda d: at(d, longest).append("one more"), longest, "one more")
     root, corner = plain[NAME], {"count": 0, "log": []}
     if isinstance(root, list):
-        job: tuple[Any, ...] = (NAME, len(root))
-        both("append an object", lambda d: d[NAME].append(corner), job, corner)
-    else:
-        job = (NAME, next(name for n in range(len(root) + 1) if (name := f"job{n}") not in root))
-        both("add an object", lambda d: d[NAME].__setitem__(job[-1], corner), job, corner)
-    return job
+        both("append an object", lambda d: d[NAME].append(corner), (NAME,), corner)
+        return (NAME, len(root) - 1)
+    name = next(name for n in range(len(root) + 1) if (name := f"job{n}") not in root)
+    both("add an object", lambda d: d[NAME].__setitem__(name, corner), (NAME, name), corner)
+    return (NAME, name)
 
 
 def prove(report: Report, live: RedisJSONDict, plain: dict[str, Any], job: Any) -> None:
     """Compare what is stored with what was promised, by raw commands too."""
     print("\nTwo processes at once:")
-    count, log = live[(*job, "count")], live.at(*job, "log").to_python()
+    count, log = live[(*job, "count")], live[(*job, "log")].to_python()
     report.check(f"{2 * ROUNDS} increments make {count}", count == 2 * ROUNDS)
     numbers = [[number for who, number in log if who == me] for me in (0, 1)]
     whole = numbers == [list(range(ROUNDS))] * 2
@@ -178,20 +167,19 @@ def prove(report: Report, live: RedisJSONDict, plain: dict[str, Any], job: Any) 
 
 
 def run(source: str, value: Any, server: Server) -> bool:
-    """Do the job and return whether all was as promised."""
     raw = server.client()
     live, plain = RedisJSONDict(raw, PREFIX), {NAME: value}
     report = Report(raw)
     scripts = report.sent(lambda: rehearse(live))
-    report.rows.append(("store it", report.sent(lambda: live.update(plain))))
+    report.rows.append(("store it", report.sent(lambda: live.__setitem__(NAME, value))))
     size = len(raw.execute_command("JSON.GET", PREFIX + NAME))
     print(f"Document: {source}, {size:,} bytes of JSON, walked live:")
     print(*(f"  {line}" for line in islice(walked(live[NAME], NAME), 14)), "  ...", sep="\n")
 
     job = change(report, live, plain)
-    changes = 4 * ROUNDS
-    sent = report.sent(lambda: two_processes(server.url, job)) // changes
-    report.rows.append((f"each of {changes:,} changes by two processes", sent))
+    sent = report.sent(lambda: two_processes(server.url, job)) // (4 * ROUNDS)
+    report.rows.append((f"each of {4 * ROUNDS:,} changes by two processes", sent))
+
     print(f"\n{'What was done':44}{'bytes sent':>12}{'of the document':>18}")
     for label, sent in report.rows:
         print(f"  {label:42}{sent:>12,}{sent / size:>18.2%}")
@@ -200,19 +188,17 @@ def run(source: str, value: Any, server: Server) -> bool:
     return not report.failed
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     try:
         source, value = load(arguments)
     except (OSError, ValueError, RecursionError) as error:
-        print(f"main_job.py: no JSON document: {error}", file=sys.stderr)
-        return 2
+        sys.exit(f"main_job.py: no JSON document: {error}")
     try:
         with Server() as server:
-            return 0 if run(source, value, server) else 1
-    except RedisJSONDictError as error:  # no server; or a value that it could not keep exactly
-        print(f"main_job.py: {error}", file=sys.stderr)
-        return 2
+            sys.exit(0 if run(source, value, server) else 1)
+    except RedisJSONDictError as error:  # no server, or a value that it would not keep exactly
+        sys.exit(f"main_job.py: {error}")
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

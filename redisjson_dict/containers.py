@@ -18,7 +18,7 @@ from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
 from redisjson_dict.execute import PAGE, Blocking
 from redisjson_dict.keys import index_of, lookup, named_items, path_of, target
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, Container, arrays, objects, scalars, values
+from redisjson_dict.operations import MISSING, Container, arrays, objects, or_else, scalars, values
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Live:
 
         Source: RFC 9535, as far as RedisJSON follows it.
         """
-        return self._run(verbs.query(self._at, jsonpath))
+        return self._run(verbs.query(self._at, jsonpath, self._kind))
 
     def modify(self, function: Callable[[Any], Any], tries: int = 100) -> Any:
         """Replace the content by ``function(content)`` and return the new content.
@@ -141,7 +141,11 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         """Return whether there is such a member. Cost: one round trip."""
-        return bool(self._run(verbs.contains(self._at, key)))
+        try:
+            place = lookup(self._at, key)
+        except KeyError:
+            return False
+        return bool(self._run(values.contains(place)))
 
     def __len__(self) -> int:
         """Count the members. Cost: one round trip."""
@@ -156,7 +160,11 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, or a default. Cost: one round trip."""
-        return self._run(verbs.get(self._at, key, default))
+        try:
+            place = lookup(self._at, key)
+        except KeyError:
+            return default
+        return self._run(or_else(values.fetch(place), default))
 
     def keys(self) -> LiveKeys:
         """Return a live view of the names."""
@@ -173,11 +181,12 @@ class JSONObject(Live, MutableMapping[str, Any]):
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Remove a member and return it as plain data. Cost: one round trip."""
         try:
-            return self._run(verbs.pop(self._at, key, default))
-        except KeyError:  # a key under which nothing can be stored
+            place = lookup(self._at, key)
+        except KeyError:
             if default is MISSING:
                 raise
             return default
+        return self._run(verbs.pop_at(place, default))
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the last member and return its name and value. Cost: one round trip."""

@@ -9,7 +9,7 @@ from typing import Any
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 
-__all__ = ["index_of", "lookup", "named_items", "path_of", "target", "text_of_name"]
+__all__ = ["index_of", "lookup", "named_items", "path_of", "place", "target", "text_of_name"]
 
 
 def lookup(at: Location, key: Any) -> Location:
@@ -38,6 +38,16 @@ def target(at: Location, key: Any) -> Location:
     if isinstance(key, tuple):
         return at.descend(path_of(key))
     return at.descend((text_of_name(key),))
+
+
+def place(at: Location, key: Any) -> Location:
+    """Return the place that a name, an index or a path denotes below one of unknown kind.
+
+    Raises:
+        UnsupportedValueError: the key is none of them.
+        ValueRangeError: it holds a lone surrogate.
+    """
+    return at.descend(path_of(key if isinstance(key, tuple) else (key,)))
 
 
 def path_of(key: tuple[Any, ...]) -> tuple[Step, ...]:

@@ -41,8 +41,8 @@ _ARTICLES = {
     "number": "a float",
     "boolean": "a boolean",
     "null": "null",
-    "container": "an object or an array",
 }
+_NEEDED = {**_ARTICLES, "number": "a number", "container": "an object or an array"}
 
 
 class Refusal(Exception):
@@ -130,7 +130,7 @@ def absent(at: Location, depth: int, kind: str, wants: str = "") -> Exception:
         wants: the kind of value that was needed at the place itself.
     """
     found = _ARTICLES.get(kind, kind)
-    needed = _ARTICLES.get(wants, wants) or "another kind of value"
+    needed = _NEEDED.get(wants, wants) or "another kind of value"
     asked = len(at.steps) > at.own
     if depth >= at.own >= 0 and asked:
         step = at.steps[at.own]

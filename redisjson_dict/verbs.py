@@ -11,14 +11,12 @@ from typing import Any, Final
 
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.jsonpath import expression
-from redisjson_dict.keys import index_of, lookup, named_items, path_of, target
+from redisjson_dict.keys import index_of, named_items, path_of, place
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
-    Flow,
     Found,
     Operation,
-    Steps,
     Verb,
     arrays,
     documents,
@@ -105,44 +103,37 @@ def get(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
     """Return the value of a scalar, a live proxy of a container; below, or a default."""
     if key is HERE:
         return values.fetch(at)
-    try:
-        place = lookup(at, key)
-    except KeyError:
-        return _constant(at, default)
-    return or_else(values.fetch(place), default)
+    return or_else(values.fetch(place(at, key)), default)
 
 
 def contains(at: Location, key: Any) -> Verb[bool]:
     """Return whether there is such a member or element."""
-    try:
-        return values.contains(lookup(at, key))
-    except KeyError:
-        return _constant(at, False)
+    return values.contains(place(at, key))
 
 
 def pop(at: Location, key: Any = -1, default: Any = MISSING) -> Verb[Any]:
     """Remove a member or an element and return it, or a default, as plain data."""
-    return pop_at(lookup(at, key), default)
+    return pop_at(place(at, key), default)
 
 
 def setdefault(at: Location, key: Any, default: Any = None) -> Verb[Any]:
     """Return a member, after storing a default if there is none."""
-    return objects.setdefault(target(at, key), default)
+    return objects.setdefault(place(at, key), default)
 
 
 def incr(at: Location, key: Any = HERE, amount: float = 1, default: float = 0) -> Verb[Any]:
     """Add to a number and return the new one; where nothing is, store ``default + amount``."""
-    return scalars.incr(_place(at, key), amount, default)
+    return scalars.incr(_here_or_below(at, key), amount, default)
 
 
 def toggle(at: Location, key: Any = HERE) -> Verb[bool]:
     """Negate a boolean and return the new one."""
-    return scalars.toggle(_place(at, key))
+    return scalars.toggle(_here_or_below(at, key))
 
 
 def concat(at: Location, key: Any, text: str) -> Verb[None]:
     """Append to the text of a member or element; with `HERE` as the key to the place's own."""
-    return scalars.concat(_place(at, key), text)
+    return scalars.concat(_here_or_below(at, key), text)
 
 
 def update(at: Location, other: Any = (), /, **more: Any) -> Verb[None]:
@@ -194,20 +185,14 @@ def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
     return objects.merge(at, patch)
 
 
-def query(at: Location, jsonpath: str) -> Operation[list[Any]]:
+def query(at: Location, jsonpath: str, wants: str = "") -> Operation[list[Any]]:
     """Return all values that a JSONPath matches, as plain data; ``$`` is this place."""
-    return values.query(at, expression(jsonpath, below_root=bool(at.steps)))
+    return values.query(at, expression(jsonpath, below_root=bool(at.steps)), wants)
 
 
 def get_many(at: Location, keys: Iterable[Any]) -> Verb[Found]:
     """Return those of several members or elements that are there."""
-    wanted = {}
-    for key in keys:
-        try:
-            lookup(at, key)
-        except KeyError:
-            continue
-        wanted[key] = path_of(key if isinstance(key, tuple) else (key,))
+    wanted = {key: path_of(key if isinstance(key, tuple) else (key,)) for key in keys}
     return values.get_many(at, wanted)
 
 
@@ -237,15 +222,5 @@ def plain_items(items: Iterable[Any]) -> Iterable[Any]:
     return fetch(items) if fetch is not None else items
 
 
-def _place(at: Location, key: Any) -> Location:
-    return at if key is HERE else target(at, key)
-
-
-def _constant(at: Location, value: Any) -> Flow[Any]:
-    """Return an answer that needs no question."""
-
-    def start() -> Steps[Any]:
-        yield from ()
-        return value
-
-    return Flow(at, start)
+def _here_or_below(at: Location, key: Any) -> Location:
+    return at if key is HERE else place(at, key)

@@ -403,8 +403,9 @@ def explain(operation: Operation[Any], error: Exception | None) -> Steps[Excepti
     except Refusal as silent:
         return error if error is not None else silent
     except KeyError as reason:
-        stores = error is not None and at.own < 0 and not at.steps
-        return error if stores else reason  # a missing document is no reason for not storing it
+        if error is not None and at.own < 0 and not at.steps:
+            return error  # that there is no document is no reason for not storing one
+        return reason
     except (LookupError, TypeError) as reason:
         return reason
     wants = "object" if adds else operation.wants

@@ -146,15 +146,30 @@ def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]]) -> Verb[Found]
     return Flow(at, start)
 
 
-def query(at: Location, expression: bytes) -> Operation[list[Any]]:
-    """Return all values that a JSONPath matches; `expression` is what follows the ``$``."""
+def query(at: Location, expression: bytes, wants: str = "") -> Operation[list[Any]]:
+    """Return all values that a JSONPath matches; `expression` is what follows the ``$``.
+
+    Raises:
+        ValueError: the server does not understand it.
+    """
     if not at.readable:
         raise ValueRangeError(
             f"{at.describe()} cannot be queried: the server's paths skip the leading space of a "
             "name; use to_python()",
             location=at.describe(),
         )
-    return scripted("query", at, lambda _, reply: decode(reply), expression, resend=True)
+
+    def matches(_: Location, reply: Reply) -> list[Any]:
+        if isinstance(reply, list):
+            raise ValueError(
+                f"the server does not understand the JSONPath ${expression.decode()}: "
+                f"{as_text(reply[1])}"
+            )
+        return decode(reply)
+
+    deadly = any(ord(c) % 256 == 0 for s in at.steps if isinstance(s, str) for c in s)
+    arguments = (wants, expression, b"1" if deadly else b"")
+    return scripted("query", at, matches, *arguments, resend=True, wants=wants)
 
 
 def modify(at: Location, function: Callable[[Any], Any], tries: int, wants: str = "") -> Flow[Any]:
