@@ -43,6 +43,8 @@ def expression(jsonpath: str, below_root: bool) -> bytes:
 def _characters(jsonpath: str) -> str | None:
     if not jsonpath.startswith("$"):
         return "does not start with '$'"
+    if jsonpath[1:2] not in ("", ".", "["):
+        return "has neither '.' nor '[' after its '$'"
     if len(jsonpath) > _LENGTH:
         return f"has {len(jsonpath)} characters, more than {_LENGTH}"
     for character in jsonpath:
