@@ -5,8 +5,7 @@
 
 Stores it on a server of its own, walks it, changes single places inside, and makes the same changes
 to plain data to compare. Beside each step stands how many bytes the server received, as it counts.
-
-Exit status: 0 when all was as promised, else 1.
+The exit status is 0 when all was as promised, else 1.
 """
 
 from __future__ import annotations
@@ -35,15 +34,14 @@ OVERHEAD = 300  # bytes for one step down or one change: the framing, the key, a
 def load(arguments: list[str]) -> tuple[str, Any]:
     if arguments:
         return arguments[0], json.loads(Path(arguments[0]).read_bytes())
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "inspect"]
-    done = subprocess.run(command, capture_output=True)
+    done = subprocess.run([sys.executable, "-m", "pip", "inspect"], capture_output=True)
     if done.returncode:
         raise OSError(f"pip inspect failed: {done.stderr.decode(errors='replace').strip()[-200:]}")
     return "pip inspect", json.loads(done.stdout)
 
 
 def walked(node: Any, label: str, depth: int = 0) -> Iterator[str]:
-    """Yield a line for each place near the top; of a live container only its children are read."""
+    """Yield a line for each place near the top; nothing below is read."""
     if isinstance(node, (JSONObject, JSONArray)):
         yield f"{'  ' * depth}{label}: {type(node).__name__} of {len(node)}"
         children = node.items() if isinstance(node, JSONObject) else enumerate(node)
@@ -83,12 +81,6 @@ class Report:
         act()
         return self.raw.info("stats")["total_net_input_bytes"] - before - self._asking
 
-    def step(self, label: str, act: Callable[[], Any], promised: int) -> None:
-        """Run a step and note what it sent."""
-        self.rows.append((label, sent := self.sent(act)))
-        if sent > promised:
-            self.check(f"{label}: {sent} bytes sent, {promised} promised", False)
-
     def check(self, fact: str, holds: bool) -> None:
         """Print a fact and whether it holds."""
         print(f"  {'ok' if holds else 'FAILED'}: {fact}")
@@ -107,9 +99,10 @@ def two_processes(url: str, job: tuple[Any, ...]) -> None:
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(2)
     both = [context.Process(target=work, args=(url, job, me, start)) for me in (0, 1)]
-    for act in (context.Process.start, context.Process.join):
-        for process in both:
-            act(process)
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
 
 
 def rehearse(d: RedisJSONDict) -> None:
@@ -124,7 +117,9 @@ def change(report: Report, live: RedisJSONDict, plain: dict[str, Any]) -> tuple[
 
     def both(label: str, act: Callable[[Any], Any], path: tuple[Any, ...], new: Any) -> None:
         promised = len(path) * (OVERHEAD + 2 * len(json.dumps(path))) + len(json.dumps(new))
-        report.step(label, lambda: act(live), promised)
+        report.rows.append((label, sent := report.sent(lambda: act(live))))
+        if sent > promised:
+            report.check(f"{label}: {sent} bytes sent, {promised} promised", False)
         act(plain)
 
     found = list(places(plain[NAME], (NAME,)))
@@ -141,10 +136,10 @@ def change(report: Report, live: RedisJSONDict, plain: dict[str, Any]) -> tuple[
     root, corner = plain[NAME], {"count": 0, "log": []}
     if isinstance(root, list):
         both("append an object", lambda d: d[NAME].append(corner), (NAME,), corner)
-        return (NAME, len(root) - 1)
+        return NAME, len(root) - 1
     name = next(name for n in range(len(root) + 1) if (name := f"job{n}") not in root)
     both("add an object", lambda d: d[NAME].__setitem__(name, corner), (NAME, name), corner)
-    return (NAME, name)
+    return NAME, name
 
 
 def prove(report: Report, live: RedisJSONDict, plain: dict[str, Any], job: Any) -> None:
@@ -179,7 +174,6 @@ def run(source: str, value: Any, server: Server) -> bool:
     job = change(report, live, plain)
     sent = report.sent(lambda: two_processes(server.url, job)) // (4 * ROUNDS)
     report.rows.append((f"each of {4 * ROUNDS:,} changes by two processes", sent))
-
     print(f"\n{'What was done':44}{'bytes sent':>12}{'of the document':>18}")
     for label, sent in report.rows:
         print(f"  {label:42}{sent:>12,}{sent / size:>18.2%}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import AbstractContextManager
+from datetime import datetime
 from itertools import islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
@@ -14,6 +16,7 @@ from redisjson_dict import verbs
 from redisjson_dict.containers import Live, as_dict, show
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.execute import PAGE, Blocking
+from redisjson_dict.expiry import Expiry, Seconds, milliseconds, moment
 from redisjson_dict.keys import named_items, path_of, text_of_name
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import MISSING, Container, documents, scalars, values
@@ -25,7 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisJSONDict"]
 
-_OPTIONS = ("namespace", "default")  # the constructor's own, for from_url
+_OPTIONS = (
+    "namespace",
+    "expire",
+    "preserve_expiration",
+    "default",
+)  # the constructor's own, for from_url
 _GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
 
 
@@ -44,15 +52,18 @@ class RedisJSONDict(MutableMapping[str, Any]):
             from. RESP 2 or 3, decoding or not, with or without hiredis.
         prefix: put in front of every key, literally.
         namespace: the same as ``prefix=namespace + ":"``.
+        expire: the time to live of every document that is assigned, in seconds or as a timedelta;
+            None: permanent.
+        preserve_expiration: whether a document that is assigned anew keeps its remaining time.
         default: called for a value of a foreign type when it is stored, as in `json.dumps`;
             returns a JSON value.
 
     Raises:
-        ValueRangeError: the prefix holds a lone surrogate.
+        ValueRangeError: the prefix holds a lone surrogate, or `expire` is below a millisecond.
         TypeError: the prefix is not str, or both prefix and namespace are given.
     """
 
-    __slots__ = ("__weakref__", "_owned", "_prefix", "_run", "_settings")
+    __slots__ = ("__weakref__", "_expiry", "_owned", "_prefix", "_run", "_settings")
     __hash__ = None  # type: ignore[assignment]  # mutable, as dict
 
     def __init__(
@@ -61,6 +72,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
         prefix: str = "",
         *,
         namespace: str | None = None,
+        expire: Seconds | None = None,
+        preserve_expiration: bool = False,
         default: Callable[[Any], Any] | None = None,
     ) -> None:
         if not callable(getattr(client, "execute_command", None)):
@@ -75,7 +88,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
         if not isinstance(prefix, str):
             raise TypeError(f"the prefix is str, not {type(prefix).__name__}")
         self._prefix = _encoded(prefix)
-        self._settings = Settings(default)
+        self._expiry = Expiry(expire, preserve_expiration)
+        self._settings = Settings(default, self._expiry.lifetime)
         self._run = Blocking(client, show, Reference)
         self._owned = False
 
@@ -318,6 +332,63 @@ class RedisJSONDict(MutableMapping[str, Any]):
             NotADocumentError: one of the keys holds something that is not JSON.
         """
         self._run(documents.rename(self._document(old), self._document(new)))
+
+    def expire_at(self, time: Seconds) -> AbstractContextManager[None]:
+        """Give documents that are assigned in a ``with`` block another time to live.
+
+        In force for the thread and task that entered, until the block ends, however it ends.
+
+        Args:
+            time: seconds, or a timedelta.
+
+        Raises:
+            ValueRangeError: below one millisecond, NaN, or too long.
+        """
+        milliseconds(time)  # complain before the block
+        return self._expiry.block(time)
+
+    def ttl(self, key: str) -> float | None:
+        """Return the seconds that a document has left; None for a permanent one.
+
+        Raises:
+            KeyError: there is no such document.
+        """
+        return self._run(documents.ttl(self._document(key)))
+
+    def expire(self, key: str, time: Seconds) -> None:
+        """Set how long a document lives from now on. See PEXPIRE.
+
+        Args:
+            key: the document's.
+            time: seconds, or a timedelta.
+
+        Raises:
+            KeyError: there is no such document.
+            ValueRangeError: below one millisecond, NaN, or too long.
+        """
+        self._run(documents.expire(self._document(key), milliseconds(time)))
+
+    def expireat(self, key: str, when: float | datetime) -> None:
+        """Set the moment when a document ends. See PEXPIREAT.
+
+        Args:
+            key: the document's.
+            when: an aware datetime, or seconds since the epoch. A moment that has passed ends the
+                document at once.
+
+        Raises:
+            KeyError: there is no such document.
+            ValueRangeError: a naive datetime, a negative number, or NaN.
+        """
+        self._run(documents.expireat(self._document(key), moment(when)))
+
+    def persist(self, key: str) -> bool:
+        """Make a document permanent; return whether it was not. See PERSIST.
+
+        Raises:
+            KeyError: there is no such document.
+        """
+        return self._run(documents.persist(self._document(key)))
 
     def _document(self, name: Any, *steps: Any) -> Location:
         """Return the place of a document, or of a path inside it."""

@@ -1164,7 +1164,7 @@ def check_popitem_takes_the_last(make: Make) -> None:
         box = make({name: [number] for number, name in enumerate(names)})
         taken = [box.popitem() for _ in names]
 
-        assert to_python(taken) == [(name, [n]) for n, name in list(enumerate(names))[::-1]]
+        assert taken == [(name, [n]) for n, name in list(enumerate(names))[::-1]]
 
 
 @ordered

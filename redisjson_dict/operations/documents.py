@@ -24,11 +24,15 @@ __all__ = [
     "contains",
     "delete",
     "drop_many",
+    "expire",
+    "expireat",
     "fetch_many",
+    "persist",
     "pop",
     "read_many",
     "rename",
     "setdefault",
+    "ttl",
     "update",
 ]
 
@@ -100,6 +104,26 @@ def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]
     )
 
 
+def ttl(at: Location) -> Operation[float | None]:
+    """Return the seconds that a document has left; None for a permanent one."""
+    return _documents("ttl", at, [at.key], _seconds, resend=True)
+
+
+def expire(at: Location, milliseconds: int) -> Operation[None]:
+    """Set how long a document lives from now on."""
+    return _documents("lifetime", at, [at.key], _timed, b"PEXPIRE", milliseconds)
+
+
+def expireat(at: Location, milliseconds: int) -> Operation[None]:
+    """Set the moment when a document ends, in milliseconds since the epoch."""
+    return _documents("lifetime", at, [at.key], _timed, b"PEXPIREAT", milliseconds, resend=True)
+
+
+def persist(at: Location) -> Operation[bool]:
+    """Make a document permanent; return whether it was not."""
+    return _documents("lifetime", at, [at.key], _persisted, b"PERSIST")
+
+
 def drop_many(places: Sequence[Location]) -> Operation[int]:
     """Remove several documents; what is none is left alone."""
     return _documents("drop_many", places[0], [at.key for at in places], _same, resend=True)
@@ -150,6 +174,22 @@ def _nothing(_: Location, reply: Reply) -> None:
 
 def _same(_: Location, reply: Reply) -> Any:
     return reply
+
+
+def _seconds(at: Location, reply: Reply) -> float | None:
+    if reply == -2:
+        raise KeyError(at.asked_key)
+    return None if reply == -1 else reply / 1000
+
+
+def _persisted(at: Location, reply: Reply) -> bool:
+    if reply is None:
+        raise KeyError(at.asked_key)
+    return bool(reply)
+
+
+def _timed(at: Location, reply: Reply) -> None:
+    _persisted(at, reply)
 
 
 def _deleted(at: Location, reply: Reply) -> None:

@@ -3,9 +3,11 @@
 -- ARGV: a text for each key, the lifetime, repairs: quadruples of the key's number, the path, the
 -- increment, the float wanted.
 local count = #KEYS
+local lifetime, kept = ARGV[count + 1], {}
 for i = 1, count do
   local alien = foreign(KEYS[i])
   if alien then return alien end
+  kept[i] = keeps(KEYS[i], lifetime)
 end
 for done = 1, count, 2000 do -- unpack takes about 8,000 values
   local arguments, size = {}, 0
@@ -18,5 +20,7 @@ end
 for at = count + 2, #ARGV, 4 do
   repair(KEYS[tonumber(ARGV[at]) + 1], '$', at + 1, at + 3)
 end
-for i = 1, count do live(KEYS[i], ARGV[count + 1]) end
+for i = 1, count do
+  if not kept[i] then live(KEYS[i], lifetime) end
+end
 return count

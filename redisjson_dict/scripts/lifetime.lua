@@ -1,0 +1,7 @@
+#!lua flags=allow-oom
+-- needs: document
+-- ARGV: PEXPIRE, PEXPIREAT or PERSIST, and its argument. Replies nil where there is no document.
+local alien = foreign(key)
+if alien then return alien end
+if redis.call('EXISTS', key) == 0 then return false end
+return redis.call(ARGV[1], key, unpack(ARGV, 2))
