@@ -1,26 +1,26 @@
-"""The only room that talks to Redis: run an operation, or drive a flow of them.
+"""The ways to run a verb: now, awaited, or queued for later. Only here a verb meets a client.
 
-Theory of operation. redis-py sends a command again when the connection breaks after the request,
-when the server may already have executed it. An operation that would then be applied twice, or
-would reply something else, goes another way: `_exchange` borrows a connection from the user's own
-client, lets the connection's own policy retry connecting and sending (a request that was not sent
-whole was not executed), and reads the reply once.
+Theory of operation. The happy path is straight: one operation, one round trip, one decoded reply.
+Everything else (a flow of several operations, a fallback, finding out why the server did nothing)
+is a generator that yields what is to be sent and is sent the answers, so that blocking and
+awaiting differ in nothing but how they wait: compare `Blocking` and `Awaiting` side by side.
 
-The happy path is straight. Only when the server did nothing, or refused, another round trip finds
-out why: `operations.explain`.
+What may be sent again after a broken connection goes by the client's own `execute_command`; what
+would then be applied twice goes by `exchange`, at most once.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 import time
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
+from redis.exceptions import NoScriptError, ResponseError
 
 from redisjson_dict.errors import JSONModuleMissingError
+from redisjson_dict.exchange import aexchange, exchange, is_cluster
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     UNDONE,
@@ -29,13 +29,12 @@ from redisjson_dict.operations import (
     Found,
     Operation,
     Pause,
-    Steps,
     Verb,
     explain,
 )
-from redisjson_dict.replies import Refusal, has_json
+from redisjson_dict.replies import Refusal, Reply, has_json, scanned
 
-__all__ = ["PAGE", "Blocking"]
+__all__ = ["PAGE", "Awaiting", "Blocking", "Shell"]
 
 T = TypeVar("T")
 
@@ -43,15 +42,12 @@ PAGE = 1000
 """Documents or elements fetched in one round trip when many are read."""
 
 _SCAN_COUNT = 10_000
-_NOTHING_SENT = "nothing was sent, so nothing was changed"
-_UNKNOWN = (
-    "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
-    "because it might then have been applied twice"
-)
+
+Asking = Generator[Operation[Any] | Pause, Any, T]
 
 
-class Blocking:
-    """Run verbs on a `redis.Redis` client, one after the other.
+class Shell:
+    """What the ways to run have in common.
 
     Attributes:
         client: the user's own; borrowed from, never changed.
@@ -64,61 +60,75 @@ class Blocking:
     def __init__(
         self,
         client: Any,
-        show: Callable[[Blocking, Container], Any],
-        refer: Callable[[Blocking, Location], Any],
+        show: Callable[[Any, Container], Any],
+        refer: Callable[[Any, Location], Any],
     ) -> None:
         self.client = client
         self.show = show
         self.refer = refer
 
+    def shown(self, result: Any) -> Any:
+        """Return a result as a reader gets it."""
+        if type(result) is Container:
+            return self.show(self, result)
+        if type(result) is Found:
+            return {key: self.shown(value) for key, value in result.items()}
+        return result
+
+
+class Blocking(Shell):
+    """Run verbs on a `redis.Redis` or `RedisCluster`, one after the other."""
+
+    __slots__ = ()
+
     def __call__(self, verb: Verb[Any]) -> Any:
         """Return the result of a verb; a container that was found as what a reader gets.
 
         Raises:
-            RedisJSONDictError, LookupError, TypeError: see design, errors.
+            RedisJSONDictError, LookupError, TypeError: as `errors` says.
             redis.RedisError: connection, time-out, authentication, out of memory, read-only
                 replica, refused by ACL: as redis-py names them.
         """
-        result = self._result(verb)
-        if type(result) is Container:
-            return self.show(self, result)
-        if type(result) is Found:
-            return {
-                key: self.show(self, value) if type(value) is Container else value
-                for key, value in result.items()
-            }
-        return result
+        if isinstance(verb, Flow):
+            return self.shown(self._drive(_flow(verb)))
+        try:
+            result = self._ask(verb)
+        except (Refusal, ResponseError) as error:
+            return self._drive(_failed(verb, error))
+        if result is UNDONE:
+            return self.shown(self._drive(_perform_slowly(verb)))
+        return self.shown(result)
 
     def scan(self, pattern: bytes) -> Iterator[bytes]:
         """Walk the keys of all JSON documents that match a pattern, each once."""
         seen: set[bytes] = set()
-        cursor = 0
-        while True:
-            cursor, keys = self.client.execute_command(
-                "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "ReJSON-RL",
-                NEVER_DECODE=True,
-            )  # fmt: skip
-            for key in keys:
-                if key not in seen:
-                    seen.add(key)
-                    yield key
-            if int(cursor) == 0:
-                return
+        for node in _nodes(self.client):
+            cursor = 0
+            while True:
+                reply = self.client.execute_command(*_scan(cursor, pattern), **node)
+                cursor, keys = scanned(reply)
+                yield from _unseen(keys, seen)
+                if cursor == 0:
+                    break
 
-    def _result(self, verb: Verb[T]) -> T:
-        if isinstance(verb, Flow):
-            return self._drive(verb.start(), self._result)
+    def _drive(self, asking: Asking[T]) -> T:
+        started = time.monotonic()
         try:
-            result = self._ask(verb)
-        except Refusal as silent:
-            raise self._reason(verb, None, silent.words) from None
-        except ResponseError as error:
-            if type(error) is not ResponseError:  # redis-py has a name for it
-                raise
-            raise self._reason(verb, error, str(error)) from error
-        if result is UNDONE and verb.fallback is not None:
-            return self._drive(verb.fallback.start(), self._result)
-        return result
+            item = next(asking)
+            while True:
+                try:
+                    if isinstance(item, Pause):
+                        time.sleep(random.random() * item.longest())
+                        answer: Any = time.monotonic() - started
+                    else:
+                        answer = self._ask(item)
+                except Exception as error:
+                    item = asking.throw(error)
+                else:
+                    item = asking.send(answer)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
 
     def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -127,98 +137,178 @@ class Blocking:
             reply = self._send(operation.with_source())
         return operation.result(reply)
 
-    def _send(self, operation: Operation[Any]) -> Any:
+    def _send(self, operation: Operation[Any]) -> Reply:
         if not operation.resend:
-            return self._exchange(operation.command)
+            return _only(exchange(self.client, operation.at.key, [operation.command]))
         if operation.script is None:  # redis-py's client-side cache asks for the keys
             return self.client.execute_command(
                 *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
             )
         return self.client.execute_command(*operation.command, NEVER_DECODE=True)
 
-    def _exchange(self, command: tuple[Any, ...]) -> Any:
-        """Send a command at most once on a connection borrowed from the user's client."""
-        client = self.client
-        single = client.connection
-        with client.single_connection_lock if single else nullcontext():
-            try:
-                connection = single or client.connection_pool.get_connection()
-            except (ConnectionError, TimeoutError) as error:
-                error.add_note(_NOTHING_SENT)
-                raise
-            note = _NOTHING_SENT
-            try:
-                packed = connection.pack_command(*command)
 
-                def send() -> None:
-                    if single and connection.can_read():  # closed, or a reply nobody waits for
-                        connection.disconnect()
-                    connection.send_packed_command(packed)
+class Awaiting(Shell):
+    """Run verbs on a client of `redis.asyncio`; each call returns an awaitable."""
 
-                connection.retry.call_with_retry(send, lambda error: connection.disconnect())
-                note = _UNKNOWN
-                # No command name: callbacks that somebody set on the client are not for us.
-                return client.parse_response(connection, "", NEVER_DECODE=True)
-            except ResponseError:  # a reply like any other
-                raise
-            except BaseException as error:
-                connection.disconnect()
-                error.add_note(note)
-                raise
-            finally:
-                if not single:
-                    client.connection_pool.release(connection)
+    __slots__ = ()
 
-    def _drive(self, steps: Steps[T], run: Callable[[Operation[Any]], Any]) -> T:
+    async def __call__(self, verb: Verb[Any]) -> Any:
+        """Return the result of a verb, as `Blocking` does."""
+        if isinstance(verb, Flow):
+            return self.shown(await self._drive(_flow(verb)))
+        try:
+            result = await self._ask(verb)
+        except (Refusal, ResponseError) as error:
+            return await self._drive(_failed(verb, error))
+        if result is UNDONE:
+            return self.shown(await self._drive(_perform_slowly(verb)))
+        return self.shown(result)
+
+    async def scan(self, pattern: bytes) -> AsyncIterator[bytes]:
+        """Walk the keys of all JSON documents that match a pattern, each once."""
+        await self.client.initialize()
+        seen: set[bytes] = set()
+        for node in _nodes(self.client):
+            cursor = 0
+            while True:
+                reply = await self.client.execute_command(*_scan(cursor, pattern), **node)
+                cursor, keys = scanned(reply)
+                for key in _unseen(keys, seen):
+                    yield key
+                if cursor == 0:
+                    break
+
+    async def _drive(self, asking: Asking[T]) -> T:
         started = time.monotonic()
         try:
-            item = next(steps)
+            item = next(asking)
             while True:
                 try:
-                    answer = self._step(item, run, started)
+                    if isinstance(item, Pause):
+                        await asyncio.sleep(random.random() * item.longest())
+                        answer: Any = time.monotonic() - started
+                    else:
+                        answer = await self._ask(item)
                 except Exception as error:
-                    item = steps.throw(error)
+                    item = asking.throw(error)
                 else:
-                    item = steps.send(answer)
+                    item = asking.send(answer)
         except StopIteration as stop:
-            return stop.value
+            result: T = stop.value
+            return result
 
-    @staticmethod
-    def _step(
-        item: Operation[Any] | Pause, run: Callable[[Operation[Any]], Any], started: float
-    ) -> Any:
-        if isinstance(item, Pause):
-            time.sleep(random.random() * item.longest())
-            return time.monotonic() - started
-        return run(item)
-
-    def _reason(
-        self, operation: Operation[Any], error: ResponseError | None, words: str
-    ) -> Exception:
-        """Return the error that says why the server did nothing."""
+    async def _ask(self, operation: Operation[T]) -> T:
         try:
-            reason = self._drive(explain(operation, error), self._ask)
-        except ResponseError as again:
-            reason = again
-        if reason is not error and not isinstance(reason, (ResponseError, Refusal)):
-            return reason
-        return self._refused(operation, reason, words)
+            reply = await self._send(operation)
+        except NoScriptError:
+            reply = await self._send(operation.with_source())
+        return operation.result(reply)
 
-    def _refused(self, operation: Operation[Any], reason: Exception, words: str) -> Exception:
-        """Tell a server without JSON commands, and a user without rights, from everything else."""
-        verb, key = operation.command[0], operation.at.key
-        try:
-            self.client.execute_command("JSON.TYPE", key, "$", NEVER_DECODE=True)
-        except ResponseError as plainly:
-            if type(plainly) is not ResponseError:
-                return plainly
-            if not has_json(self._exchange(("HELLO",))):
-                return JSONModuleMissingError(
-                    f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
-                    "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
-                )
-        if isinstance(reason, Refusal):
-            reason = ResponseError(words)
-        name = operation.script.name if operation.script else verb
-        reason.add_note(f"in {name} on the Redis key {key!r}, {operation.at.describe()}")
-        return reason
+    async def _send(self, operation: Operation[Any]) -> Reply:
+        if not operation.resend:
+            return _only(await aexchange(self.client, operation.at.key, [operation.command]))
+        if operation.script is None:
+            return await self.client.execute_command(
+                *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
+            )
+        return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
+
+
+def _perform(verb: Verb[T]) -> Asking[T]:
+    """Run a verb to its end, whatever it takes."""
+    if isinstance(verb, Flow):
+        return (yield from _flow(verb))
+    try:
+        result: T = yield verb
+    except (Refusal, ResponseError) as error:
+        return (yield from _failed(verb, error))
+    if result is UNDONE:
+        return (yield from _perform_slowly(verb))
+    return result
+
+
+def _perform_slowly(operation: Operation[T]) -> Asking[T]:
+    """Go the way that an operation's script has left to the caller."""
+    if operation.fallback is None:
+        raise RuntimeError(f"{operation.command[0]} was left undone and has no other way")
+    return (yield from _flow(operation.fallback))
+
+
+def _flow(flow: Flow[T]) -> Asking[T]:
+    """Run the operations of a flow, each to its end."""
+    steps = flow.start()
+    try:
+        item = next(steps)
+        while True:
+            try:
+                answer = (yield item) if isinstance(item, Pause) else (yield from _perform(item))
+            except Exception as error:
+                item = steps.throw(error)
+            else:
+                item = steps.send(answer)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+
+
+def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
+    """Find out why the server did nothing, and raise the error that says so."""
+    if isinstance(error, ResponseError) and type(error) is not ResponseError:
+        raise error  # redis-py has a name for it
+    said = error if isinstance(error, ResponseError) else None
+    try:
+        reason = yield from explain(operation, said)
+    except ResponseError as again:
+        reason = again
+    if isinstance(reason, (Refusal, ResponseError)):
+        reason = yield from _refused(operation, reason)
+    raise reason from said
+
+
+def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Asking[Exception]:
+    """Tell a server without JSON commands, and a user without rights, from everything else."""
+    at = operation.at
+    try:
+        yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
+    except ResponseError as plainly:
+        if type(plainly) is not ResponseError:
+            return plainly
+        if not has_json((yield Operation(at, ("HELLO",), _raw))):
+            return JSONModuleMissingError(
+                f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
+                "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
+            )
+    refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
+    name = operation.script.name if operation.script else operation.command[0]
+    refusal.add_note(f"in {name} on the Redis key {at.key!r}, {at.describe()}")
+    return refusal
+
+
+def _raw(_: Location, reply: Reply) -> Reply:
+    return reply
+
+
+def _only(replies: list[Reply]) -> Reply:
+    """Return the one reply; an error is raised."""
+    reply = replies[0]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _scan(cursor: int, pattern: bytes) -> tuple[Any, ...]:
+    return "SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT, "TYPE", "ReJSON-RL"
+
+
+def _nodes(client: Any) -> list[dict[str, Any]]:
+    """Return what names each node to be scanned; on one server nothing."""
+    if not is_cluster(client):
+        return [{"NEVER_DECODE": True}]
+    return [{"target_nodes": node, "NEVER_DECODE": True} for node in client.get_primaries()]
+
+
+def _unseen(keys: list[bytes], seen: set[bytes]) -> Iterator[bytes]:
+    for key in keys:
+        if key not in seen:
+            seen.add(key)
+            yield key

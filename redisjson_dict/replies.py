@@ -84,6 +84,14 @@ def text_of(reply: Reply) -> bytes:
     return reply.encode() if isinstance(reply, str) else reply
 
 
+def scanned(reply: Reply) -> tuple[int, list[bytes]]:
+    """Return the cursor and the keys of a page of SCAN; a Cluster's cursors come by node."""
+    cursor, keys = reply
+    if isinstance(cursor, dict):
+        (cursor,) = cursor.values()
+    return int(cursor), keys
+
+
 def refusal(reply: Reply) -> bool:
     """Return whether a script's reply says that nothing was done."""
     return type(reply) is list and len(reply) > 0 and reply[0] in _REFUSALS

@@ -57,14 +57,20 @@ class Fault:
         self.times = times
         self.after = after
         self.hits = 0
+        self._lock = threading.Lock()
 
-    def takes(self, data: bytes) -> bool:
+    def takes(self, data: bytes | bytearray) -> bool:
         """Return whether a request is to be lost, and count it."""
-        if self.times <= 0 or self.marker not in data:
-            return False
-        self.times -= 1
-        self.hits += 1
-        return True
+        with self._lock:
+            if self.times <= 0 or self.marker not in data:
+                return False
+            self.times -= 1
+            self.hits += 1
+            return True
+
+    def cuts(self, data: bytearray) -> bool:
+        """Return whether a request that has arrived so far is to be cut here, and count it."""
+        return self.mode == "cut" and len(data) >= self.after and self.takes(data)
 
 
 class Relay:
@@ -175,6 +181,7 @@ class _Pair:
     def __init__(self, relay: Relay, client: socket.socket, server: socket.socket) -> None:
         self.relay, self.client, self.server = relay, client, server
         self.doomed: Fault | None = None
+        self.cutting = False
         self.answered = True
         self.threads = [
             threading.Thread(target=work, daemon=True) for work in (self._up, self._down)
@@ -200,23 +207,23 @@ class _Pair:
                     end.shutdown(socket.SHUT_RDWR)
 
     def _up(self) -> None:
-        pending = b""
+        pending = bytearray()
         try:
             while data := self.client.recv(1 << 20):
                 pending += data
                 fault = self.relay._fault
-                if fault is not None and fault.mode == "cut" and len(pending) >= fault.after:
-                    if fault.takes(pending):
-                        self._cut(pending[: fault.after])
-                        return
+                if fault is not None and fault.cuts(pending):
+                    self._cut(bytes(pending[: fault.after]))
+                    return
                 while (size := _request_size(pending)) and len(pending) >= size:
-                    self._forward(pending[:size])
-                    pending = pending[size:]
+                    self._forward(bytes(pending[:size]))
+                    del pending[:size]
         except OSError:
             pass
         self.close()
 
     def _cut(self, part: bytes) -> None:
+        self.cutting = True
         self.server.sendall(part)
         self.server.shutdown(socket.SHUT_WR)
         while self.server.recv(1 << 16):  # until the server has seen that no more comes
@@ -243,10 +250,11 @@ class _Pair:
                 self.client.sendall(data)
         except OSError:
             pass
-        self.close()
+        if not self.cutting:
+            self.close()
 
 
-def _request_size(data: bytes) -> int:
+def _request_size(data: bytearray) -> int:
     """Return how many bytes the first request has; 0 while that cannot be told."""
     if not data:
         return 0

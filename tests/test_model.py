@@ -214,6 +214,11 @@ def found(holder: Plain, keys: list[Any]) -> dict[Any, Any]:
     return results
 
 
+def near(index: Any) -> Any:
+    """Return an index that list's own methods take: they overflow where `list.__getitem__` not."""
+    return max(-(2**62), min(2**62, index)) if isinstance(index, int) else index
+
+
 def reach_any(holder: Plain, key: Any) -> Plain:
     return reach(holder, key if isinstance(key, tuple) else (key,))
 
@@ -257,7 +262,7 @@ def member_calls(data: st.DataObject, holder: Plain) -> list[Call]:
         Call("[]", lambda t: t[key], lambda t: t[key], lambda r: r[key].get()),
         Call("[]=", *[lambda t: _put(t, key, copy.deepcopy(value))] * 3),
         Call("del", *[lambda t: _drop(t, key)] * 3, reorders=True),
-        Call("pop", *[lambda t: t.pop(key)] * 3, reorders=True),
+        Call("pop", lambda t: t.pop(near(key)), *[lambda t: t.pop(key)] * 2, reorders=True),
         Call("toggle", lambda t: toggle(t, key), *[lambda t: t.toggle(key)] * 2),
         Call("concat", lambda t: concat(t, key, text), *[lambda t: t.concat(key, text)] * 2),
         Call(
@@ -324,7 +329,7 @@ def array_calls(data: st.DataObject, holder: list[Any]) -> list[Call]:
         Call("extend", *[lambda t: t.extend(copy.deepcopy(fresh))] * 3),
         Call("+=", *[lambda t: _plus(t, copy.deepcopy(fresh))] * 2),
         Call("*=", *[lambda t: _times(t, times)] * 2),
-        Call("insert", *[lambda t: t.insert(at, value)] * 3),
+        Call("insert", lambda t: t.insert(near(at), value), *[lambda t: t.insert(at, value)] * 2),
         Call("remove", *[lambda t: t.remove(sought)] * 3),
         Call("index", *[lambda t: t.index(sought)] * 3),
         Call("index in", *[lambda t: t.index(sought, at, till)] * 3),

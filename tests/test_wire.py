@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import uuid
@@ -44,10 +45,8 @@ class Wire:
     def cost(self, call: Callable[[], Any]) -> Traffic:
         """Return what a call costs, also one that raises."""
         before = self.relay.traffic
-        try:
+        with contextlib.suppress(LookupError, ValueError, TypeError):
             call()
-        except (LookupError, ValueError, TypeError):
-            pass
         return self.relay.traffic - before
 
     def commands(self, call: Callable[[], Any]) -> list[str]:
@@ -56,10 +55,8 @@ class Wire:
         with self.admin.monitor() as monitor:
             seen = monitor.listen()
             self.client.echo(begin)
-            try:
+            with contextlib.suppress(LookupError, ValueError, TypeError):
                 call()
-            except (LookupError, ValueError, TypeError):
-                pass
             self.client.echo(end)
             names: list[str] = []
             for line in seen:
@@ -220,7 +217,7 @@ ARRAY: dict[str, tuple[Callable[[Any], Any], int]] = {
     "reverse": (lambda a: a.reverse(), 2),
     "*=": (lambda a: a.__imul__(2), 2),
     "*": (lambda a: a * 2, 1),
-    "+": (lambda a: a + [1], 1),
+    "+": (lambda a: a.__add__([1]), 1),
     "<": (lambda a: a < [9], 1),
     "==": (lambda a: a == [1], 1),
     "repr": (repr, 1),
@@ -510,13 +507,13 @@ WRITES: dict[str, Callable[[Any], Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def sizes(url: str) -> Iterator[tuple[Relay, list[RedisJSONDict]]]:
     """The same document twice, beside 1 KB and beside 1 MB of other content."""
     with Relay(url) as relay:
         client = redis.Redis.from_url(relay.url)
-        load_scripts(client)
         prefix = f"size-{uuid.uuid4().hex[:12]}:"
+        load_scripts(client)
         yield relay, [RedisJSONDict(client, f"{prefix}{letter}:") for letter in "ab"]
         for key in list(client.scan_iter(match=f"{prefix}*", count=10_000)):
             client.delete(key)
@@ -603,8 +600,6 @@ def test_every_verb_survives_a_script_flush(wire: Wire, table: dict[str, Any]):
     def outcome(call: Callable[[Any], Any]) -> str:
         wire.d["doc"], wire.d["other"] = CONTENT, {"x": 1}
         o = wire.d["doc"]
-        if "expire" in call.__code__.co_names:
-            return "times differ"
         place = {id(OBJECT): o, id(ARRAY): o["array"], id(DICT): wire.d}.get(id(table))
         place = wire.d.at("doc") if place is None else place
         if flush:
@@ -615,7 +610,9 @@ def test_every_verb_survives_a_script_flush(wire: Wire, table: dict[str, Any]):
             result = repr(error)
         return f"{result} {wire.d.to_python()}"
 
-    for call, _ in table.values():
+    for name, (call, _) in table.items():
+        if name == "expire_at":  # the result is a new object each time
+            continue
         flush = False
         known = outcome(call)
         flush = True

@@ -1,0 +1,228 @@
+"""Send commands at most once, on a connection borrowed from the user's own client.
+
+Theory of operation. redis-py sends a command again when the connection breaks after the request,
+when the server may already have executed it. Here connecting and sending follow the connection's
+own retry policy, since a request that was not sent whole was not executed; the replies are read
+once. On a Cluster the connection is that of the key's node; where the node has moved or was not
+reached, a read through the client makes redis-py follow and refresh its map, then it is tried
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+__all__ = ["aexchange", "exchange", "is_cluster"]
+
+Command = tuple[Any, ...]
+Replies = list[Any]
+
+_TRIES = 16
+_REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
+_NOTHING_SENT = "nothing was sent, so nothing was changed"
+_UNKNOWN = (
+    "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
+    "because it might then have been applied twice"
+)
+
+
+class _Progress:
+    """How far an exchange got, told by the error that ends it."""
+
+    note = _NOTHING_SENT
+
+
+def is_cluster(client: Any) -> bool:
+    """Return whether a client is a `RedisCluster`, sync or asyncio."""
+    return hasattr(client, "get_node_from_key")
+
+
+def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
+    """Return the replies to several commands that go out in one write; an error is a reply.
+
+    Args:
+        client: the user's.
+        key: routes them, on a Cluster.
+        commands: as they travel.
+
+    Raises:
+        redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
+            outcome.
+    """
+    if not is_cluster(client):
+        return _once(client, commands)
+    node, asking = client.get_node_from_key(key), False
+    for attempt in range(_TRIES):
+        try:
+            replies = _once(client.get_redis_connection(node), _asked(commands, asking))[asking:]
+        except (ConnectionError, TimeoutError) as error:
+            if _was_sent(error) or attempt == _TRIES - 1:
+                raise
+            redirection: Any = None
+        else:
+            redirection = _redirection(replies)
+            if redirection is None:
+                return replies
+        if isinstance(redirection, AskError):
+            node, asking = client.get_node(redirection.host, redirection.port), True
+            continue
+        client.execute_command("EXISTS", key)
+        node, asking = client.get_node_from_key(key), False
+    raise ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+
+
+async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
+    """Do as `exchange` does, on a client of `redis.asyncio`."""
+    await client.initialize()
+    if not is_cluster(client):
+        return await _aonce(client, client, commands)
+    node, asking = client.get_node_from_key(key), False
+    for attempt in range(_TRIES):
+        try:
+            replies = (await _aonce(client, node, _asked(commands, asking)))[asking:]
+        except (ConnectionError, TimeoutError) as error:
+            if _was_sent(error) or attempt == _TRIES - 1:
+                raise
+            redirection: Any = None
+        else:
+            redirection = _redirection(replies)
+            if redirection is None:
+                return replies
+        if isinstance(redirection, AskError):
+            node, asking = client.get_node(redirection.host, redirection.port), True
+            continue
+        await client.execute_command("EXISTS", key)
+        node, asking = client.get_node_from_key(key), False
+    raise ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+
+
+def _once(client: Any, commands: Sequence[Command]) -> Replies:
+    progress = _Progress()
+    with _borrowed(client, progress) as connection:
+        packed = connection.pack_commands(commands)
+
+        def send() -> None:
+            if client.connection and connection.can_read():  # closed, or an unwanted reply
+                connection.disconnect()
+            connection.send_packed_command(packed)
+
+        connection.retry.call_with_retry(send, lambda error: connection.disconnect())
+        progress.note = _UNKNOWN
+        replies: Replies = []
+        for _ in commands:
+            try:
+                # No command name: callbacks that somebody set on the client are not for us.
+                replies.append(client.parse_response(connection, "", NEVER_DECODE=True))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
+
+
+@contextmanager
+def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
+    single = client.connection
+    if single:
+        client.single_connection_lock.acquire()
+    connection = single
+    try:
+        connection = single or client.connection_pool.get_connection()
+        yield connection
+    except BaseException as error:
+        if connection is not None:
+            connection.disconnect()
+        error.add_note(progress.note)
+        raise
+    finally:
+        if single:
+            client.single_connection_lock.release()
+        elif connection is not None:
+            client.connection_pool.release(connection)
+
+
+async def _aonce(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
+    progress = _Progress()
+    async with _aborrowed(node, progress) as connection:
+        packed = connection.pack_commands(commands)
+
+        async def send() -> None:
+            await connection.connect()
+            if await _has_unread(connection):
+                await connection.disconnect()
+            await connection.send_packed_command(packed)
+
+        async def again(error: Exception) -> None:
+            await connection.disconnect()
+
+        await connection.retry.call_with_retry(send, again)
+        progress.note = _UNKNOWN
+        replies: Replies = []
+        for _ in commands:
+            try:
+                replies.append(await node.parse_response(connection, "", NEVER_DECODE=True))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
+
+
+@asynccontextmanager
+async def _aborrowed(node: Any, progress: _Progress) -> AsyncIterator[Any]:
+    """Borrow from a client's pool, its single connection, or a Cluster's node."""
+    single = getattr(node, "connection", None)
+    if single:
+        await node._single_conn_lock.acquire()
+    connection = single
+    try:
+        if connection is None:
+            connection = await _checked_out(node)
+        yield connection
+    except BaseException as error:
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+        error.add_note(progress.note)
+        raise
+    finally:
+        if single:
+            node._single_conn_lock.release()
+        elif connection is not None:
+            released = _pool(node).release(connection)
+            if released is not None:
+                await released
+
+
+def _pool(node: Any) -> Any:
+    return getattr(node, "connection_pool", node)
+
+
+async def _checked_out(node: Any) -> Any:
+    pool = _pool(node)
+    return pool.acquire_connection() if pool is node else await pool.get_connection()
+
+
+async def _has_unread(connection: Any) -> bool:
+    """Return whether the socket is closed, or has a reply that nobody waits for."""
+    probe = getattr(connection, "can_read", None) or connection.can_read_destructive
+    return bool(await probe())
+
+
+def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:
+    return [("ASKING",), *commands] if asking else commands
+
+
+def _redirection(replies: Replies) -> Any:
+    return next((reply for reply in replies if isinstance(reply, _REDIRECTIONS)), None)
+
+
+def _was_sent(error: BaseException) -> bool:
+    return _UNKNOWN in getattr(error, "__notes__", ())

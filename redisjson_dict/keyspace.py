@@ -1,0 +1,97 @@
+"""The documents of one dict: from a key, or a path, to a place and back. Sends nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any
+
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
+from redisjson_dict.keys import path_of, text_of_name
+from redisjson_dict.location import Location, Settings
+
+__all__ = ["Keyspace"]
+
+_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
+
+
+class Keyspace:
+    """Where the documents of one dict live, and what the dict was told about them.
+
+    Args:
+        prefix: put in front of every key, literally.
+        settings: for all documents.
+        slot: tells which keys one script may touch together; None: all.
+    """
+
+    __slots__ = ("_prefix", "_settings", "_slot")
+
+    def __init__(
+        self, prefix: str, settings: Settings, slot: Callable[[bytes], Hashable] | None = None
+    ) -> None:
+        self._prefix = _encoded(prefix)
+        self._settings = settings
+        self._slot = slot
+
+    @property
+    def pattern(self) -> bytes:
+        """What SCAN's MATCH needs to find the documents."""
+        return _GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"
+
+    def document(self, name: Any, *steps: Any) -> Location:
+        """Return the place of a document, or of a path inside it.
+
+        Raises:
+            UnsupportedValueError: the name is not str.
+            ValueRangeError: a lone surrogate.
+        """
+        text = text_of_name(name)
+        at = Location(text, self._prefix + _encoded(text), self._settings)
+        return at.descend(steps) if steps else at
+
+    def target(self, key: Any) -> Location:
+        """Return the place that a key or path writes; raises as `keys.target`."""
+        if isinstance(key, tuple):
+            return self.document(*path_of(key))
+        return self.document(key)
+
+    def lookup(self, key: Any) -> Location:
+        """Return the place that a key or path reads.
+
+        Raises:
+            KeyError: nothing can be stored under such a key.
+            TypeError: the key is not hashable.
+        """
+        try:
+            return self.target(key)
+        except (UnsupportedValueError, ValueRangeError):
+            hash(key)
+            raise KeyError(key) from None
+
+    def found(self, keys: Iterable[bytes]) -> Iterator[Location]:
+        """Return the places of scanned keys; one that is not UTF-8 is not ours."""
+        size = len(self._prefix)
+        for key in keys:
+            try:
+                name = key[size:].decode()
+            except UnicodeDecodeError:
+                continue
+            yield Location(name, key, self._settings)
+
+    def together(self, places: Iterable[Location]) -> list[list[Location]]:
+        """Group documents by what one script may touch."""
+        if self._slot is None:
+            return [list(places)]
+        groups: dict[Hashable, list[Location]] = {}
+        for place in places:
+            groups.setdefault(self._slot(place.key), []).append(place)
+        return list(groups.values())
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueRangeError(
+            f"the key {text!a} holds a lone surrogate, which UTF-8 cannot carry"
+        ) from error

@@ -1,0 +1,136 @@
+"""Documentation that runs: every example in README, docs and docstrings, against a real server."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import redisjson_dict
+from redisjson_dict import JSONArray, JSONObject, RedisJSONDict, Reference
+from redisjson_dict.server import binaries
+
+ROOT = Path(__file__).parents[1]
+TEXTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")],
+    key=lambda path: path.relative_to(ROOT).as_posix(),
+)
+MODULES = sorted(
+    module.name
+    for module in pkgutil.walk_packages(redisjson_dict.__path__, "redisjson_dict.")
+    if not module.name.endswith("__main__")
+)
+PACKAGE = Path(redisjson_dict.__file__).parent
+
+_UNDOCUMENTED = {"expire", "expire_at", "expireat", "persist", "ttl"}  # not announced yet
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
+
+
+def _name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def _blocks(path: Path) -> list[tuple[int, str]]:
+    """Return the Python blocks of a text with the lines they start at."""
+    text = path.read_text(encoding="utf-8")
+    return [
+        (text.count("\n", 0, match.start(2)), match[2])
+        for match in _BLOCK.finditer(text)
+        if match[1] in ("python", "pycon", "py")
+    ]
+
+
+def _run(test: doctest.DocTest) -> None:
+    report: list[str] = []
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+    runner.run(test, out=report.append)
+
+    assert not runner.failures, "".join(report)
+
+
+def _anchors(path: Path) -> set[str]:
+    """Return the anchors that the headings of a text have when it is shown as a page."""
+    headings = _HEADING.findall(path.read_text(encoding="utf-8"))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=_name)
+def test_examples_of_a_text_hold(path, d, client):
+    """The blocks of one text run one after the other, in one namespace."""
+    blocks = _blocks(path)
+    if any("Server()" in block for _, block in blocks) and not binaries():
+        pytest.skip("no embedded server on this machine")
+    names = {"d": d, "client": client}
+    for line, block in blocks:
+        test = doctest.DocTestParser().get_doctest(block, names, _name(path), str(path), line)
+        test.globs = names
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        report: list[str] = []
+        runner.run(test, out=report.append, clear_globs=False)
+
+        assert not runner.failures, "".join(report)
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=_name)
+def test_python_in_a_text_is_tested(path):
+    for line, block in _blocks(path):
+        assert block.startswith(">>> "), f"{_name(path)}, line {line + 1}: not a doctest"
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=_name)
+def test_links_in_a_text_lead_somewhere(path):
+    for link in _LINK.findall(path.read_text(encoding="utf-8")):
+        if "://" in link:
+            continue
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name).resolve() if name else path
+
+        assert target.exists(), link
+        assert not anchor or anchor in _anchors(target), link
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_examples_of_docstrings_hold(name, d, client):
+    module: ModuleType = importlib.import_module(name)
+    for test in doctest.DocTestFinder(exclude_empty=True).find(module, name):
+        test.globs |= {"d": d, "client": client}
+        if test.examples:
+            _run(test)
+
+
+@pytest.mark.parametrize("owner", [RedisJSONDict, JSONObject, JSONArray, Reference])
+def test_semantics_has_every_verb(owner):
+    """Each public name occurs in the section that carries the class's name."""
+    text = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+    section = text.partition(f"\n## {owner.__name__}\n")[2].partition("\n## ")[0]
+    names = {
+        name for name, _ in inspect.getmembers(owner) if not name.startswith("_")
+    } - _UNDOCUMENTED
+
+    assert section
+    assert {name for name in names if not re.search(rf"\b{name}\b", section)} == set()
+
+
+def test_how_it_works_names_every_module():
+    text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
+    modules = {path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")}
+
+    assert {name for name in modules if not re.search(rf"\b{name}\b", text)} == set()
+
+
+def test_changelog_has_this_version():
+    version = re.search(
+        r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert version is not None
+
+    assert f"\n## [{version[1]}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
