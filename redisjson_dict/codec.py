@@ -22,7 +22,7 @@ import orjson
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
-__all__ = ["Encoded", "Repair", "decode", "encode", "encode_many", "plain", "to_python"]
+__all__ = ["Encoded", "Repair", "decode", "encode", "plain", "to_python"]
 
 Default = Callable[[Any], Any] | None
 
@@ -35,6 +35,7 @@ _LEVELS = 127  # what the server's parser takes
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _CONTAINERS = frozenset((dict, list, tuple))
+_NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
 _COMMON = _SCALARS | _CONTAINERS
 
 
@@ -89,23 +90,6 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
     return _encode_plain(_Plain(default, depth).convert(value))
 
 
-def encode_many(
-    values: Sequence[Any], default: Default = None, depth: int = 0
-) -> tuple[list[bytes], list[tuple[int, Repair]]]:
-    """Encode the elements of a list one by one.
-
-    Returns:
-        Their texts, and the repairs with the number of the element that needs each.
-    """
-    texts = []
-    repairs = []
-    for number, value in enumerate(values):
-        encoded = encode(value, default, depth)
-        texts.append(encoded.text)
-        repairs += [(number, repair) for repair in encoded.repairs]
-    return texts, repairs
-
-
 def decode(text: bytes | str) -> Any:
     """Return the Python value of JSON text from the server.
 
@@ -135,7 +119,7 @@ def to_python(value: Any) -> Any:
         return value.to_python()
     if isinstance(value, Mapping):
         return {key: to_python(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes, bytearray, memoryview)):
+    if isinstance(value, Sequence) and not isinstance(value, (str, *_NOT_ARRAYS)):
         return [to_python(item) for item in value]
     return value
 
@@ -228,20 +212,21 @@ class _Plain:
         if value is None or kind is bool:
             return value
         if isinstance(value, str):
-            return self._text(value)
+            return self._text(value, "text")
         if isinstance(value, int):
             return self._integer(int(value))
         if isinstance(value, float):
             return self._float(float(value))
         return self._compound(value)
 
-    def _text(self, value: str) -> str:
+    def _text(self, value: str, role: str) -> str:
         text = str.__str__(value)
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueRangeError(
-                f"text{self._place()} holds a lone surrogate, which UTF-8 cannot carry"
+                f"{role} {value[:50]!a}{self._place()} holds a lone surrogate, which UTF-8 "
+                "cannot carry"
             ) from error
         return text
 
@@ -280,14 +265,13 @@ class _Plain:
             return {
                 self._name(key): self._below(self._name(key), item) for key, item in value.items()
             }
-        if isinstance(value, Sequence) and not isinstance(
-            value, (bytes, bytearray, memoryview, UserString)
-        ):
+        if isinstance(value, Sequence) and not isinstance(value, _NOT_ARRAYS):
             self._check_depth()
             return [self._below(index, item) for index, item in enumerate(value)]
-        tolist = getattr(value, "tolist", None)
-        if tolist is not None and type(value).__module__ == "numpy":
-            return self.convert(tolist())
+        if type(value).__module__ == "numpy" and _dtype_kind(value) in "biufOU":
+            listed = value.tolist()
+            if type(listed) is not type(value):  # a long double stays what it is
+                return self.convert(listed)
         if self._default is None:
             self._unsupported(value)
         replaced = self._default(value)
@@ -303,7 +287,7 @@ class _Plain:
 
     def _name(self, key: Any) -> str:
         if isinstance(key, str):
-            return self._text(key)
+            return self._text(key, "member name")
         raise UnsupportedValueError(
             f"member name {key!r}{self._place()} is {_article(key)}: JSON names are str"
         )
@@ -329,6 +313,11 @@ class _Plain:
             return ""
         shown = "".join(f"[{step!r}]" for step in self._steps[:20])
         return f" at {shown}" + ("..." if len(self._steps) > 20 else "")
+
+
+def _dtype_kind(value: Any) -> str:
+    """Return the kind of numpy's data: times would come out as integers, records as lists."""
+    return getattr(getattr(value, "dtype", None), "kind", "-")
 
 
 def _article(value: Any) -> str:

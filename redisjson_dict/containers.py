@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
 from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
-from redisjson_dict.execute import PAGE, Blocking
+from redisjson_dict.execute import Blocking
 from redisjson_dict.keys import index_of, lookup, named_items, path_of, target
 from redisjson_dict.location import Location
 from redisjson_dict.operations import MISSING, Container, arrays, objects, or_else, scalars, values
@@ -23,6 +23,8 @@ from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
 if TYPE_CHECKING:
     from redisjson_dict.references import Reference
+
+PAGE = 1000  # children in one round trip
 
 __all__ = ["JSONArray", "JSONObject", "Live", "as_dict", "show"]
 
@@ -501,9 +503,9 @@ class JSONArray(Live, MutableSequence[Any]):
 
 def as_dict(other: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a mapping as a dict: the content of a live one is fetched at once."""
-    fetch = getattr(type(other), "to_python", None)
-    if fetch is not None:
-        return fetch(other)
+    live: Any = other if getattr(type(other), "to_python", None) is not None else None
+    if live is not None:
+        return live.to_python()
     return other if isinstance(other, dict) else dict(other)
 
 

@@ -10,7 +10,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -24,13 +24,21 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-__all__ = ["aexchange", "exchange", "is_cluster"]
+__all__ = [
+    "REDIRECTIONS",
+    "aexchange",
+    "aexchange_node",
+    "exchange",
+    "exchange_node",
+    "is_cluster",
+    "slot_of",
+]
 
 Command = tuple[Any, ...]
 Replies = list[Any]
 
 _TRIES = 16
-_REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
+REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
 _NOTHING_SENT = "nothing was sent, so nothing was changed"
 _UNKNOWN = (
     "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
@@ -47,6 +55,11 @@ class _Progress:
 def is_cluster(client: Any) -> bool:
     """Return whether a client is a `RedisCluster`, sync or asyncio."""
     return hasattr(client, "get_node_from_key")
+
+
+def slot_of(client: Any) -> Callable[[bytes], Hashable] | None:
+    """Return what tells which keys one script may touch together; None: it may touch all."""
+    return client.keyslot if is_cluster(client) else None
 
 
 def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
@@ -87,11 +100,11 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
     """Do as `exchange` does, on a client of `redis.asyncio`."""
     await client.initialize()
     if not is_cluster(client):
-        return await _aonce(client, client, commands)
+        return await _aonce(client, commands)
     node, asking = client.get_node_from_key(key), False
     for attempt in range(_TRIES):
         try:
-            replies = (await _aonce(client, node, _asked(commands, asking)))[asking:]
+            replies = (await _aonce(node, _asked(commands, asking)))[asking:]
         except (ConnectionError, TimeoutError) as error:
             if _was_sent(error) or attempt == _TRIES - 1:
                 raise
@@ -106,6 +119,16 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
         await client.execute_command("EXISTS", key)
         node, asking = client.get_node_from_key(key), False
     raise ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+
+
+def exchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
+    """Return the replies of one node of a Cluster, whatever they are."""
+    return _once(client.get_redis_connection(node), commands)
+
+
+async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
+    """Do as `exchange_node` does, on a client of `redis.asyncio`."""
+    return await _aonce(node, commands)
 
 
 def _once(client: Any, commands: Sequence[Command]) -> Replies:
@@ -151,7 +174,7 @@ def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
             client.connection_pool.release(connection)
 
 
-async def _aonce(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
+async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
     progress = _Progress()
     async with _aborrowed(node, progress) as connection:
         packed = connection.pack_commands(commands)
@@ -221,7 +244,7 @@ def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:
 
 
 def _redirection(replies: Replies) -> Any:
-    return next((reply for reply in replies if isinstance(reply, _REDIRECTIONS)), None)
+    return next((reply for reply in replies if isinstance(reply, REDIRECTIONS)), None)
 
 
 def _was_sent(error: BaseException) -> bool:

@@ -20,8 +20,15 @@ from typing import Any, TypeVar
 from redis.exceptions import NoScriptError, ResponseError
 
 from redisjson_dict.errors import JSONModuleMissingError
-from redisjson_dict.exchange import aexchange, exchange, is_cluster
-from redisjson_dict.location import Location
+from redisjson_dict.exchange import (
+    REDIRECTIONS,
+    aexchange,
+    aexchange_node,
+    exchange,
+    exchange_node,
+    is_cluster,
+)
+from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import (
     UNDONE,
     Container,
@@ -34,16 +41,13 @@ from redisjson_dict.operations import (
 )
 from redisjson_dict.replies import Refusal, Reply, has_json, scanned
 
-__all__ = ["PAGE", "Awaiting", "Blocking", "Shell"]
+__all__ = ["Awaiting", "Blocking", "Shell"]
 
 T = TypeVar("T")
 
-PAGE = 1000
-"""Documents or elements fetched in one round trip when many are read."""
-
 _SCAN_COUNT = 10_000
 
-Asking = Generator[Operation[Any] | Pause, Any, T]
+Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
 
 class Shell:
@@ -110,6 +114,8 @@ class Blocking(Shell):
                 yield from _unseen(keys, seen)
                 if cursor == 0:
                     break
+        if not seen:  # SCAN does not complain of a type that the server does not know
+            self._drive(_perform(_json_probe(pattern)))
 
     def _drive(self, asking: Asking[T]) -> T:
         started = time.monotonic()
@@ -120,6 +126,8 @@ class Blocking(Shell):
                     if isinstance(item, Pause):
                         time.sleep(random.random() * item.longest())
                         answer: Any = time.monotonic() - started
+                    elif isinstance(item, list):
+                        answer = self._gather(item)
                     else:
                         answer = self._ask(item)
                 except Exception as error:
@@ -129,6 +137,18 @@ class Blocking(Shell):
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+    def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
+        """Run operations that do not depend on each other; on a Cluster, at once on each node."""
+        if not is_cluster(self.client):
+            return [self._drive(_perform(operation)) for operation in operations]
+        results: list[Any] = [None] * len(operations)
+        for node, numbers in by_node(self.client, operations).items():
+            commands = with_sources([operations[number] for number in numbers])
+            replies = exchange_node(self.client, node, commands)
+            for number, reply in zip(numbers, replies, strict=True):
+                results[number] = self._drive(_settled(operations[number], reply))
+        return results
 
     def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -177,6 +197,8 @@ class Awaiting(Shell):
                     yield key
                 if cursor == 0:
                     break
+        if not seen:
+            await self._drive(_perform(_json_probe(pattern)))
 
     async def _drive(self, asking: Asking[T]) -> T:
         started = time.monotonic()
@@ -187,6 +209,8 @@ class Awaiting(Shell):
                     if isinstance(item, Pause):
                         await asyncio.sleep(random.random() * item.longest())
                         answer: Any = time.monotonic() - started
+                    elif isinstance(item, list):
+                        answer = await self._gather(item)
                     else:
                         answer = await self._ask(item)
                 except Exception as error:
@@ -196,6 +220,17 @@ class Awaiting(Shell):
         except StopIteration as stop:
             result: T = stop.value
             return result
+
+    async def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
+        if not is_cluster(self.client):
+            return [await self._drive(_perform(operation)) for operation in operations]
+        results: list[Any] = [None] * len(operations)
+        for node, numbers in by_node(self.client, operations).items():
+            commands = with_sources([operations[number] for number in numbers])
+            replies = await aexchange_node(self.client, node, commands)
+            for number, reply in zip(numbers, replies, strict=True):
+                results[number] = await self._drive(_settled(operations[number], reply))
+        return results
 
     async def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -227,6 +262,44 @@ def _perform(verb: Verb[T]) -> Asking[T]:
     return result
 
 
+def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
+    """Return what a reply that came with others means; redirected, the operation goes again."""
+    if isinstance(reply, (*REDIRECTIONS, NoScriptError)):
+        return (yield from _perform(operation))
+    try:
+        result = operation.result(_only([reply]))
+    except (Refusal, ResponseError) as error:
+        return (yield from _failed(operation, error))
+    if result is UNDONE:
+        return (yield from _perform_slowly(operation))
+    return result
+
+
+def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
+    """Return the commands of operations that go out together.
+
+    Each script carries its source at its first use: a server that does not know it would skip
+    that command and go on with the next.
+    """
+    known = set()
+    commands = []
+    for operation in operations:
+        if operation.script is not None and operation.script.name not in known:
+            known.add(operation.script.name)
+            operation = operation.with_source()
+        commands.append(operation.command)
+    return commands
+
+
+def by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[int]]:
+    """Group operations, by their numbers, by the node of a Cluster that has their keys."""
+    groups: dict[Any, list[int]] = {}
+    for number, operation in enumerate(operations):
+        node = client.get_node_from_key(operation.at.key)
+        groups.setdefault(node, []).append(number)
+    return groups
+
+
 def _perform_slowly(operation: Operation[T]) -> Asking[T]:
     """Go the way that an operation's script has left to the caller."""
     if operation.fallback is None:
@@ -241,7 +314,10 @@ def _flow(flow: Flow[T]) -> Asking[T]:
         item = next(steps)
         while True:
             try:
-                answer = (yield item) if isinstance(item, Pause) else (yield from _perform(item))
+                if isinstance(item, (Operation, Flow)):
+                    answer = yield from _perform(item)
+                else:
+                    answer = yield item
             except Exception as error:
                 item = steps.throw(error)
             else:
@@ -256,10 +332,12 @@ def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T
     if isinstance(error, ResponseError) and type(error) is not ResponseError:
         raise error  # redis-py has a name for it
     said = error if isinstance(error, ResponseError) else None
-    try:
-        reason = yield from explain(operation, said)
-    except ResponseError as again:
-        reason = again
+    reason: Exception = error
+    if said is None or operation.script is None:  # a script says itself what is absent
+        try:
+            reason = yield from explain(operation, said)
+        except ResponseError as again:
+            reason = again
     if isinstance(reason, (Refusal, ResponseError)):
         reason = yield from _refused(operation, reason)
     raise reason from said
@@ -282,6 +360,11 @@ def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Aski
     name = operation.script.name if operation.script else operation.command[0]
     refusal.add_note(f"in {name} on the Redis key {at.key!r}, {at.describe()}")
     return refusal
+
+
+def _json_probe(key: bytes) -> Operation[Any]:
+    """Return a read that fails on a server without JSON commands."""
+    return Operation(Location("", key, Settings()), ("JSON.TYPE", key, b"$"), _raw, resend=True)
 
 
 def _raw(_: Location, reply: Reply) -> Reply:

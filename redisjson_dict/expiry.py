@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from datetime import datetime, timedelta
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
@@ -106,17 +104,27 @@ class Expiry:
         keep = b"k" if self._preserve else b""
         return keep if expire is None else b"%b%d" % (keep, expire)
 
-    @contextmanager
-    def block(self, time: Seconds) -> Iterator[None]:
-        """Put another time to live in force for this thread and task until the block ends."""
-        span = milliseconds(time)
-        token = _blocks.set((*_blocks.get(), (self, owner(), span)))
-        try:
-            yield
-        finally:
-            _blocks.reset(token)
+    def block(self, time: Seconds) -> Block:
+        """Return a block that puts another time to live in force for this thread and task."""
+        return Block(self, milliseconds(time))
 
 
-_blocks: ContextVar[tuple[tuple[Expiry, tuple[int, int], int], ...]] = ContextVar(
-    "redisjson_dict_expiry", default=()
-)
+class Block:
+    """A ``with`` block in which another time to live is in force; may be entered again."""
+
+    __slots__ = ("_expiry", "_span", "_tokens")
+
+    def __init__(self, expiry: Expiry, span: int) -> None:
+        self._expiry = expiry
+        self._span = span
+        self._tokens: list[Token[_Blocks]] = []
+
+    def __enter__(self) -> None:
+        self._tokens.append(_blocks.set((*_blocks.get(), (self._expiry, owner(), self._span))))
+
+    def __exit__(self, *error: object) -> None:
+        _blocks.reset(self._tokens.pop())
+
+
+_Blocks = tuple[tuple[Expiry, tuple[int, int], int], ...]
+_blocks: ContextVar[_Blocks] = ContextVar("redisjson_dict_expiry", default=())

@@ -89,8 +89,8 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
         UnsupportedValueError: a key is not str.
         TypeError, ValueError: as `dict` raises them for what are no pairs.
     """
-    fetch = getattr(type(other), "to_python", None)
-    items = dict(fetch(other) if fetch is not None else other)
+    live = getattr(type(other), "to_python", None) is not None
+    items = dict(other.to_python() if live else other)
     items.update(more)
     return {text_of_name(key): value for key, value in items.items()}
 

@@ -10,7 +10,7 @@ from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.keys import path_of, text_of_name
 from redisjson_dict.location import Location, Settings
 
-__all__ = ["Keyspace"]
+__all__ = ["Keyspace", "prefix_of"]
 
 _GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
 
@@ -86,6 +86,23 @@ class Keyspace:
         for place in places:
             groups.setdefault(self._slot(place.key), []).append(place)
         return list(groups.values())
+
+
+def prefix_of(prefix: str, namespace: str | None) -> str:
+    """Return the prefix of all keys, from either way to say it.
+
+    Raises:
+        TypeError: not str, or both.
+    """
+    if namespace is None:
+        if isinstance(prefix, str):
+            return prefix
+        raise TypeError(f"the prefix is str, not {type(prefix).__name__}")
+    if prefix:
+        raise TypeError("give a prefix or a namespace, not both")
+    if isinstance(namespace, str):
+        return f"{namespace}:"
+    raise TypeError(f"the namespace is str, not {type(namespace).__name__}")
 
 
 def _encoded(text: str) -> bytes:

@@ -86,6 +86,8 @@ class Settings:
         default: Callable[[Any], Any] | None = None,
         lifetime: Callable[[], bytes] = _permanent,
     ) -> None:
+        if default is not None and not callable(default):
+            raise TypeError(f"default is a function, not {type(default).__name__}")
         self.default = default
         self.lifetime = lifetime
 
@@ -183,7 +185,8 @@ class Location:
     @property
     def asked_key(self) -> object:
         """What the caller asked for: the argument of its `KeyError`."""
-        rest = (self.name, *self.steps) if self.own < 0 else self.steps[self.own :]
+        rest = self.steps[self.own :] if self.own >= 0 else ()
+        rest = rest or (self.name, *self.steps)
         return rest[0] if len(rest) == 1 else rest
 
     def child(self, step: Step) -> Location:
@@ -194,8 +197,13 @@ class Location:
         """Return the place several steps further down.
 
         Raises:
-            ValueRangeError: a name holds a lone surrogate.
+            ValueRangeError: a name holds a lone surrogate, or no document is that deep.
         """
+        if len(self.steps) + len(steps) > DEPTH_LIMIT:
+            raise ValueRangeError(
+                f"a path of {len(self.steps) + len(steps)} steps: no document is deeper than "
+                f"{DEPTH_LIMIT} levels"
+            )
         other = self._copy()
         other.steps = self.steps + steps
         other.tail = self.tail + tuple([segment(step) for step in steps])

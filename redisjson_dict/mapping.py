@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -11,15 +10,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import redis
+from redis.client import Pipeline
+from redis.cluster import ClusterPipeline
 
-from redisjson_dict import verbs
+from redisjson_dict import toplevel, verbs
 from redisjson_dict.containers import Live, as_dict, show
-from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
-from redisjson_dict.execute import PAGE, Blocking
-from redisjson_dict.expiry import Expiry, Seconds, milliseconds, moment
-from redisjson_dict.keys import named_items, path_of, text_of_name
+from redisjson_dict.errors import NotADocumentError
+from redisjson_dict.exchange import slot_of
+from redisjson_dict.execute import Blocking
+from redisjson_dict.expiry import Expiry, Seconds
+from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
-from redisjson_dict.operations import MISSING, Container, documents, scalars, values
+from redisjson_dict.operations import MISSING, documents
 from redisjson_dict.references import Reference
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
@@ -34,7 +36,6 @@ _OPTIONS = (
     "preserve_expiration",
     "default",
 )  # the constructor's own, for from_url
-_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
 
 
 class RedisJSONDict(MutableMapping[str, Any]):
@@ -63,7 +64,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         TypeError: the prefix is not str, or both prefix and namespace are given.
     """
 
-    __slots__ = ("__weakref__", "_expiry", "_owned", "_prefix", "_run", "_settings")
+    __slots__ = ("__weakref__", "_expiry", "_owned", "_run", "_space")
     __hash__ = None  # type: ignore[assignment]  # mutable, as dict
 
     def __init__(
@@ -76,20 +77,17 @@ class RedisJSONDict(MutableMapping[str, Any]):
         preserve_expiration: bool = False,
         default: Callable[[Any], Any] | None = None,
     ) -> None:
-        if not callable(getattr(client, "execute_command", None)):
+        if not isinstance(client, (redis.Redis, redis.RedisCluster)) or isinstance(
+            client, (Pipeline, ClusterPipeline)
+        ):
             raise TypeError(
-                f"the client is a redis.Redis, not {type(client).__name__}; for a URL there is "
-                "RedisJSONDict.from_url"
+                f"the client is a redis.Redis or RedisCluster, not {type(client).__module__}."
+                f"{type(client).__name__}; for a URL there is RedisJSONDict.from_url"
             )
-        if namespace is not None:
-            if prefix:
-                raise TypeError("give a prefix or a namespace, not both")
-            prefix = f"{namespace}:"
-        if not isinstance(prefix, str):
-            raise TypeError(f"the prefix is str, not {type(prefix).__name__}")
-        self._prefix = _encoded(prefix)
+        prefix = prefix_of(prefix, namespace)
         self._expiry = Expiry(expire, preserve_expiration)
-        self._settings = Settings(default, self._expiry.lifetime)
+        settings = Settings(default, self._expiry.lifetime)
+        self._space = Keyspace(prefix, settings, slot_of(client))
         self._run = Blocking(client, show, Reference)
         self._owned = False
 
@@ -130,7 +128,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def __getitem__(self, key: Any) -> Any:
         """Return a scalar's value or a live proxy. Cost: one round trip."""
-        return self._run(values.fetch(self._lookup(key)))
+        return self._run(toplevel.fetch(self._space, key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Store a document, or with a path a value inside one. Cost: one round trip.
@@ -138,21 +136,17 @@ class RedisJSONDict(MutableMapping[str, Any]):
         A document that is assigned becomes permanent in the same atomic step. A foreign Redis key
         is refused.
         """
-        place = self._target(key)
+        place = self._space.target(key)
         if not (isinstance(value, Live) and value._is_at(place, self._run)):
             self._run(verbs.assign(place, value))
 
     def __delitem__(self, key: Any) -> None:
         """Remove a document: one JSON.DEL. With a path, a value inside one."""
-        self._run(verbs.delete(self._lookup(key)))
+        self._run(toplevel.delete(self._space, key))
 
     def __contains__(self, key: object) -> bool:
         """Return whether there is such a document: one TYPE. Foreign Redis keys are not."""
-        try:
-            place = self._lookup(key)
-        except KeyError:
-            return False
-        return bool(self._run(verbs.exists(place)))
+        return bool(self._run(toplevel.contains(self._space, key)))
 
     def __iter__(self) -> Iterator[str]:
         """Iterate the keys, in no particular order, each once: SCAN with a large COUNT."""
@@ -173,10 +167,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, or a default. Cost: one round trip."""
-        try:
-            return self[key]
-        except (KeyError, IndexError):
-            return default
+        return self._run(toplevel.get(self._space, key, default))
 
     def keys(self) -> LiveKeys:
         """Return a live view of the keys."""
@@ -192,12 +183,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def pop(self, key: Any, default: Any = MISSING) -> Any:
         """Remove a document, or with a path a value inside one, and return it as plain data."""
-        try:
-            return self._run(verbs.pop_at(self._lookup(key)))
-        except (KeyError, IndexError):
-            if default is MISSING:
-                raise
-            return default
+        return self._run(toplevel.pop(self._space, key, default))
 
     def popitem(self) -> tuple[str, Any]:
         """Remove some document and return its key and content.
@@ -217,27 +203,26 @@ class RedisJSONDict(MutableMapping[str, Any]):
     def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
         for page in self._pages():
-            self._run(documents.drop_many(page))
+            self._run(toplevel.drop(self._space, page))
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, after storing the default if there is none. One atomic step."""
-        return self._run(verbs.setdefault_at(self._target(key), default))
+        return self._run(toplevel.setdefault(self._space, key, default))
 
     def update(self, other: Any = (), /, **more: Any) -> None:
         """Store several documents in one atomic step; with a foreign key among them, none.
 
         Cost: one round trip.
         """
-        items = named_items(other, more)
-        if items:
-            places = [self._target(name) for name in items]
-            self._run(documents.update(places, list(items.values())))
+        self._run(toplevel.update(self._space, other, **more))
 
     def to_python(self) -> dict[str, Any]:
         """Return all documents as plain data: SCAN, and one round trip per 1,000 of them."""
         content = {}
         for page in self._pages():
-            for place, value in zip(page, self._run(documents.read_many(page)), strict=True):
+            for place, value in zip(
+                page, self._run(toplevel.read_page(self._space, page)), strict=True
+            ):
                 if value is not MISSING:
                     content[place.name] = value
         return content
@@ -281,48 +266,26 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
         Every verb on it is one round trip, however deep: ``d.at("run", "log").append(x)``.
         """
-        return Reference(self._run, self._target((key, *steps)).refer())
+        return Reference(self._run, self._space.target((key, *steps)).refer())
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """Return those of several documents, or of several paths, that are there.
 
         Cost: one round trip per 1,000 documents; one more for each document that paths lead into.
         """
-        whole: dict[Any, Location] = {}
-        inside: dict[str, dict[Any, Any]] = {}
-        wanted = list(dict.fromkeys(keys))
-        for key in wanted:
-            try:
-                place = self._lookup(key)
-            except KeyError:
-                continue
-            if place.steps:
-                inside.setdefault(place.name, {})[key] = place.steps
-            else:
-                whole[key] = place
-        found: dict[Any, Any] = {}
-        rest = iter(whole.items())
-        while page := dict(islice(rest, PAGE)):
-            results = self._run(documents.fetch_many(list(page.values())))
-            found.update(zip(page, map(self._shown, results), strict=True))
-        for name, paths in inside.items():
-            try:
-                found.update(self._run(values.get_many(self._document(name), paths)))
-            except KeyError:
-                continue
-        return {key: found[key] for key in wanted if found.get(key, MISSING) is not MISSING}
+        return self._run(toplevel.get_many(self._space, keys))
 
     def incr(self, key: Any, amount: float = 1, default: float = 0) -> Any:
         """Add to a number in one atomic step and return the new one; see `JSONObject.incr`."""
-        return self._run(scalars.incr(self._target(key), amount, default))
+        return self._run(toplevel.incr(self._space, key, amount, default))
 
     def toggle(self, key: Any) -> bool:
         """Negate a boolean in one atomic step and return the new one."""
-        return bool(self._run(scalars.toggle(self._lookup(key))))
+        return bool(self._run(toplevel.toggle(self._space, key)))
 
     def concat(self, key: Any, text: str) -> None:
         """Append to a text in one atomic step; only the addition travels."""
-        self._run(scalars.concat(self._lookup(key), text))
+        self._run(toplevel.concat(self._space, key, text))
 
     def rename(self, old: str, new: str) -> None:
         """Give a document another key, in one atomic step; what is there is replaced.
@@ -331,7 +294,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
             KeyError: there is no such document.
             NotADocumentError: one of the keys holds something that is not JSON.
         """
-        self._run(documents.rename(self._document(old), self._document(new)))
+        self._run(toplevel.rename(self._space, old, new))
 
     def expire_at(self, time: Seconds) -> AbstractContextManager[None]:
         """Give documents that are assigned in a ``with`` block another time to live.
@@ -344,7 +307,6 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             ValueRangeError: below one millisecond, NaN, or too long.
         """
-        milliseconds(time)  # complain before the block
         return self._expiry.block(time)
 
     def ttl(self, key: str) -> float | None:
@@ -353,7 +315,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             KeyError: there is no such document.
         """
-        return self._run(documents.ttl(self._document(key)))
+        return self._run(toplevel.ttl(self._space, key))
 
     def expire(self, key: str, time: Seconds) -> None:
         """Set how long a document lives from now on. See PEXPIRE.
@@ -366,7 +328,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
             KeyError: there is no such document.
             ValueRangeError: below one millisecond, NaN, or too long.
         """
-        self._run(documents.expire(self._document(key), milliseconds(time)))
+        self._run(toplevel.expire(self._space, key, time))
 
     def expireat(self, key: str, when: float | datetime) -> None:
         """Set the moment when a document ends. See PEXPIREAT.
@@ -380,7 +342,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
             KeyError: there is no such document.
             ValueRangeError: a naive datetime, a negative number, or NaN.
         """
-        self._run(documents.expireat(self._document(key), moment(when)))
+        self._run(toplevel.expireat(self._space, key, when))
 
     def persist(self, key: str) -> bool:
         """Make a document permanent; return whether it was not. See PERSIST.
@@ -388,58 +350,19 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             KeyError: there is no such document.
         """
-        return self._run(documents.persist(self._document(key)))
-
-    def _document(self, name: Any, *steps: Any) -> Location:
-        """Return the place of a document, or of a path inside it."""
-        text = text_of_name(name)
-        return Location(text, self._prefix + _encoded(text), self._settings).descend(steps)
-
-    def _target(self, key: Any) -> Location:
-        """Return the place that a key or path writes; see `keys.target`."""
-        if isinstance(key, tuple):
-            name, *steps = path_of(key)
-            return self._document(name, *steps)
-        return self._document(key)
-
-    def _lookup(self, key: Any) -> Location:
-        """Return the place that a key or path reads; see `keys.lookup`."""
-        try:
-            return self._target(key)
-        except (UnsupportedValueError, ValueRangeError):
-            hash(key)
-            raise KeyError(key) from None
+        return self._run(toplevel.persist(self._space, key))
 
     def _places(self) -> Iterator[Location]:
-        """Walk the documents under the prefix; keys that are not UTF-8 are not ours."""
-        size = len(self._prefix)
-        for key in self._run.scan(_GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"):
-            try:
-                name = key[size:].decode()
-            except UnicodeDecodeError:
-                continue
-            yield Location(name, key, self._settings)
+        return self._space.found(self._run.scan(self._space.pattern))
 
     def _pages(self) -> Iterator[list[Location]]:
         places = self._places()
-        while page := list(islice(places, PAGE)):
+        while page := list(islice(places, toplevel.PAGE)):
             yield page
 
     def _pairs(self) -> Iterator[tuple[str, Any]]:
         for page in self._pages():
-            found = self._run(documents.fetch_many(page))
+            found = self._run(toplevel.fetch_page(self._space, page))
             for place, value in zip(page, found, strict=True):
-                if value is not MISSING:
-                    yield place.name, self._shown(value)
-
-    def _shown(self, value: Any) -> Any:
-        return show(self._run, value) if type(value) is Container else value
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError as error:
-        raise ValueRangeError(
-            f"the key {text!a} holds a lone surrogate, which UTF-8 cannot carry"
-        ) from error
+                if value is not MISSING and not isinstance(value, NotADocumentError):
+                    yield place.name, self._run.shown(value)

@@ -117,9 +117,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
         self._clients: list[redis.Redis] = []
         self._owner = os.getpid()
+        self._held = -1
         atexit.register(self.close)
         try:
             self._data.mkdir(parents=True, exist_ok=True)
+            self._lock()
             self._start(port)
         except BaseException:
             self.close()
@@ -154,6 +156,9 @@ class Server:
         process, self._process = self._process, None
         if process is not None:
             self._stop(process)
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
         shutil.rmtree(self._home, ignore_errors=True)
 
     def __enter__(self) -> Server:
@@ -170,6 +175,16 @@ class Server:
     def __repr__(self) -> str:
         state = "running" if self.running else "closed"
         return f"<Server {self._binary.name} at {self.url}, {state}>"
+
+    def _lock(self) -> None:
+        """Keep a second server off the data; the lock ends with the last process that holds it."""
+        import fcntl  # not on Windows, for which there is no server either
+
+        self._held = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ServerError(f"another server keeps its data in {self._data}") from None
 
     def _start(self, port: int | None) -> None:
         for attempt in range(_ATTEMPTS):
@@ -211,6 +226,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=(self._held,),
         )
 
     def _wait_ready(self) -> str | None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from redisjson_dict.errors import UnsupportedValueError
+from redisjson_dict.errors import NotADocumentError, UnsupportedValueError
 from redisjson_dict.jsonpath import expression
 from redisjson_dict.keys import index_of, named_items, path_of, place
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
+    Flow,
     Found,
     Operation,
+    Steps,
     Verb,
     arrays,
     documents,
@@ -90,8 +92,16 @@ def setdefault_at(at: Location, default: Any = None) -> Verb[Any]:
 
 
 def exists(at: Location) -> Verb[bool]:
-    """Return whether something is at a place."""
-    return values.contains(at) if at.steps else documents.contains(at)
+    """Return whether something is at a place; a foreign key is none of ours."""
+    operation = values.contains(at) if at.steps else documents.contains(at)
+
+    def start() -> Steps[bool]:
+        try:
+            return (yield operation)
+        except NotADocumentError:
+            return False
+
+    return operation if at.steps else Flow(at, start)
 
 
 def kind(at: Location) -> Verb[str]:
@@ -131,9 +141,11 @@ def toggle(at: Location, key: Any = HERE) -> Verb[bool]:
     return scalars.toggle(_here_or_below(at, key))
 
 
-def concat(at: Location, key: Any, text: str) -> Verb[None]:
-    """Append to the text of a member or element; with `HERE` as the key to the place's own."""
-    return scalars.concat(_here_or_below(at, key), text)
+def concat(at: Location, key: Any, text: Any = HERE) -> Verb[None]:
+    """Append to the text of a member or element; called with the text only, to the place's own."""
+    if text is HERE:
+        return scalars.concat(at, key)
+    return scalars.concat(place(at, key), text)
 
 
 def update(at: Location, other: Any = (), /, **more: Any) -> Verb[None]:
@@ -218,8 +230,8 @@ def modify(at: Location, function: Callable[[Any], Any], tries: int = 100) -> Ve
 
 def plain_items(items: Iterable[Any]) -> Iterable[Any]:
     """Return the elements of a live array as plain data, read at once; others as they are."""
-    fetch = getattr(type(items), "to_python", None)
-    return fetch(items) if fetch is not None else items
+    live: Any = items if getattr(type(items), "to_python", None) is not None else None
+    return items if live is None else live.to_python()
 
 
 def _here_or_below(at: Location, key: Any) -> Location:

@@ -8,7 +8,7 @@ compare-and-set on the fragment it has read.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from redisjson_dict.codec import Encoded, Repair, decode, encode
@@ -34,6 +34,7 @@ __all__ = [
     "Steps",
     "Verb",
     "encode_at",
+    "encode_elements",
     "explain",
     "found",
     "inspect",
@@ -57,6 +58,8 @@ UNDONE: Any = object()
 MISSING: Any = object()
 """What a read gives for a place that is not there, where that is no error."""
 
+_WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
+_LARGEST = 512 * 1024 * 1024  # bytes in one argument: the server's proto-max-bulk-len
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
     dict: "object",
@@ -83,6 +86,7 @@ class Operation(NamedTuple, Generic[T]):
         otherwise: what to return where the key or index that was asked for is absent; `MISSING`:
             that is an error.
         fallback: the slower way, for what the script leaves to the caller.
+        answers: whether it changes something and its result is what the caller is after.
     """
 
     at: Location
@@ -93,6 +97,14 @@ class Operation(NamedTuple, Generic[T]):
     wants: str = ""
     otherwise: Any = MISSING
     fallback: Flow[T] | None = None
+    answers: bool = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether it changes something."""
+        if self.script is not None:
+            return not self.script.reads
+        return self.command[0] in _WRITES
 
     def result(self, reply: Reply) -> T:
         """Return what the reply means; `UNDONE` where the fallback must be taken.
@@ -131,21 +143,28 @@ class Pause(NamedTuple):
         return min(0.05, 0.0005 * 2 ** min(self.attempt, 8)) if self.attempt > 1 else 0.0
 
 
-Steps = Generator[Operation[Any] | Pause, Any, T]
+Steps = Generator["Verb[Any] | list[Operation[Any]] | Pause", Any, T]
+"""What a flow yields: a verb, whose result it is sent; operations that do not depend on each other,
+whose results it is sent as a list; a pause, whose time it is sent."""
 
 
 class Flow(Generic[T]):
     """Several operations, of which a later one depends on an earlier one's answer.
 
     Attributes:
-        start: begins it; the generator yields operations, is sent their results, and returns.
+        at: the place it is about, for error messages.
+        start: begins it; the generator returns the result.
+        writes: whether it changes something.
     """
 
-    __slots__ = ("at", "start")
+    __slots__ = ("at", "start", "writes")
 
-    def __init__(self, at: Location, start: Callable[[], Steps[T]]) -> None:
+    def __init__(
+        self, at: Location, start: Callable[[], Steps[T]], *, writes: bool = False
+    ) -> None:
         self.at = at
         self.start = start
+        self.writes = writes
 
 
 Verb = Operation[T] | Flow[T]
@@ -175,6 +194,7 @@ def scripted(
     resend: bool = False,
     wants: str = "",
     fallback: Flow[T] | None = None,
+    answers: bool = False,
 ) -> Operation[T]:
     """Return the operation that runs one of the scripts at a place."""
     source = script(name)
@@ -187,6 +207,7 @@ def scripted(
         source,
         wants,
         fallback=fallback,
+        answers=answers,
     )
 
 
@@ -201,7 +222,7 @@ def or_else(verb: Verb[T], otherwise: Any) -> Verb[Any]:
         except (KeyError, IndexError):
             return otherwise
 
-    return Flow(verb.at, start)
+    return Flow(verb.at, start, writes=verb.writes)
 
 
 def found(at: Location, reply: Reply) -> Any:
@@ -226,13 +247,48 @@ def encode_at(at: Location, value: Any) -> Encoded:
             the value; nothing was sent.
     """
     try:
-        return encode(value, at.settings.default, at.depth)
+        return _bounded(encode(value, at.settings.default, at.depth))
     except (UnsupportedValueError, ValueRangeError) as error:
         where = at.describe()
         raise type(error)(f"{error} (for {where}; nothing was sent)", location=where) from error
 
 
-def repair_arguments(at: Location, repairs: tuple[Repair, ...]) -> list[bytes]:
+def encode_elements(
+    at: Location, elements: Sequence[Any]
+) -> tuple[list[bytes], list[tuple[int, Repair]]]:
+    """Return new elements of an array as they travel.
+
+    Returns:
+        Their texts, and the repairs with the number of the element that needs each.
+
+    Raises:
+        UnsupportedValueError, ValueRangeError: as `encode_at`.
+    """
+    texts = []
+    repairs = []
+    for number, value in enumerate(elements):
+        try:
+            encoded = _bounded(encode(value, at.settings.default, at.depth + 1))
+        except (UnsupportedValueError, ValueRangeError) as error:
+            where = at.describe()
+            which = f"new element {number + 1} of {len(elements)}"
+            raise type(error)(
+                f"{error} (in {which}, for {where}; nothing was sent)", location=where
+            ) from error
+        texts.append(encoded.text)
+        repairs += [(number, repair) for repair in encoded.repairs]
+    return texts, repairs
+
+
+def _bounded(encoded: Encoded) -> Encoded:
+    if len(encoded.text) > _LARGEST:
+        raise ValueRangeError(
+            f"the value has {len(encoded.text)} bytes as JSON; the server takes {_LARGEST}"
+        )
+    return encoded
+
+
+def repair_arguments(at: Location, repairs: Iterable[Repair]) -> list[bytes]:
     """Return what ``_repair.lua`` needs.
 
     Raises:
@@ -375,7 +431,7 @@ def revise(
                     location=at.describe(),
                 )
 
-    return Flow(at, start)
+    return Flow(at, start, writes=True)
 
 
 def _anchored(at: Location, anchor: Location) -> Steps[bytes]:

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from redisjson_dict.codec import decode, encode_many, plain
+from redisjson_dict.codec import decode, encode
 from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -14,6 +14,7 @@ from redisjson_dict.operations import (
     Operation,
     Verb,
     encode_at,
+    encode_elements,
     inspect,
     kind_of,
     repair_arguments,
@@ -50,15 +51,13 @@ _MANY = 100_000  # texts in one script; more are stored by compare-and-set
 
 def append(at: Location, value: Any) -> Verb[None]:
     """Add an element at the end: one JSON.ARRAPPEND with the element only."""
-    encoded = encode_at(at.child(0), value)
+    (text,), repairs = encode_elements(at, [value])
     if not at.writable:
-        return revise(at, lambda array: (None, [*array, decode(encoded.text)]), "array")
-    if encoded.repairs:
-        repairs = repair_arguments(at, encoded.repairs)
-        return scripted("append", at, _nothing, encoded.text, b"", *repairs, wants="array")
-    return Operation(
-        at, ("JSON.ARRAPPEND", at.key, at.path, encoded.text), _appended, wants="array"
-    )
+        return revise(at, lambda array: (None, [*array, decode(text)]), "array")
+    if repairs:
+        needed = repair_arguments(at, [repair for _, repair in repairs])
+        return scripted("append", at, _nothing, text, b"", *needed, wants="array")
+    return Operation(at, ("JSON.ARRAPPEND", at.key, at.path, text), _appended, wants="array")
 
 
 def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
@@ -67,12 +66,12 @@ def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
     if maxlen < 0:
         raise ValueError(f"maxlen is {maxlen}; it must be 0 or more")
     maxlen = min(maxlen, _FAR)
-    encoded = encode_at(at.child(0), value)
+    (text,), repairs = encode_elements(at, [value])
     if not at.writable:
-        fresh = decode(encoded.text)
+        fresh = decode(text)
         return revise(at, lambda a: (None, [*a, fresh][max(0, len(a) + 1 - maxlen) :]), "array")
-    repairs = repair_arguments(at, encoded.repairs)
-    return scripted("append", at, _nothing, encoded.text, maxlen, *repairs, wants="array")
+    needed = repair_arguments(at, [repair for _, repair in repairs])
+    return scripted("append", at, _nothing, text, maxlen, *needed, wants="array")
 
 
 def extend(at: Location, values: Iterable[Any]) -> Verb[None]:
@@ -106,8 +105,7 @@ def set_slice(at: Location, start: int, stop: int, values: Iterable[Any]) -> Ver
 
     One script, unless more than 1,000 elements go from the middle: then by compare-and-set.
     """
-    fresh = list(values)
-    texts, repairs = encode_many(fresh, at.settings.default, at.depth + 1)
+    texts, repairs = encode_elements(at, list(values))
 
     def act(array: list[Any]) -> tuple[None, Any]:
         array[start:stop] = [decode(text) for text in texts]
@@ -138,7 +136,7 @@ def assign_slice(at: Location, part: slice, values: Iterable[Any]) -> Verb[None]
     start, stop, step = _ends(part)
     if step in (None, 1):
         return set_slice(at, *_contiguous(start, stop), values)
-    fresh = plain(list(values), at.settings.default, at.depth)
+    fresh = decode(encode_at(at, list(values)).text)
 
     def act(array: list[Any]) -> tuple[None, Any]:
         array[part] = fresh
@@ -330,7 +328,7 @@ def _equals(value: Any) -> list[bytes] | None:
     else:
         return None
     try:
-        texts, repairs = encode_many(candidates)
+        encoded = [encode(candidate) for candidate in candidates]
     except ValueRangeError:
         return None
-    return None if repairs else texts
+    return None if any(one.repairs for one in encoded) else [one.text for one in encoded]

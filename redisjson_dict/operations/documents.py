@@ -16,7 +16,7 @@ from redisjson_dict.operations import (
     kind_of,
     repair_arguments,
 )
-from redisjson_dict.replies import Reply, as_text, only
+from redisjson_dict.replies import Reply, failure, only, refusal
 from redisjson_dict.scripts import script
 
 __all__ = [
@@ -38,8 +38,8 @@ __all__ = [
 
 
 def contains(at: Location) -> Operation[bool]:
-    """Return whether the key holds a JSON document: one TYPE."""
-    return Operation(at, ("TYPE", at.key), _is_document, resend=True)
+    """Return whether the key holds a JSON document: one JSON.TYPE; a foreign key is an error."""
+    return Operation(at, ("JSON.TYPE", at.key, b"$"), _is_there, resend=True)
 
 
 def assign(at: Location, value: Any) -> Operation[None]:
@@ -61,10 +61,9 @@ def setdefault(at: Location, value: Any) -> Operation[Any]:
             return found(at, reply)
         return Container(kind_of(fresh), at.hold()) if isinstance(fresh, (dict, list)) else fresh
 
-    arguments = repair_arguments(at, encoded.repairs)
-    return _documents(
-        "put_default", at, [at.key], kept, b"$", 0, encoded.text, at.settings.lifetime(), *arguments
-    )
+    repairs = repair_arguments(at, encoded.repairs)
+    arguments = (b"$", 0, encoded.text, at.settings.lifetime(), *repairs)
+    return _documents("put_default", at, [at.key], kept, *arguments, answers=True)
 
 
 def delete(at: Location) -> Operation[None]:
@@ -74,7 +73,7 @@ def delete(at: Location) -> Operation[None]:
 
 def pop(at: Location) -> Operation[Any]:
     """Remove a document and return its content."""
-    return _documents("take", at, [at.key], _taken)
+    return _documents("take", at, [at.key], _taken, answers=True)
 
 
 def rename(at: Location, to: Location) -> Operation[None]:
@@ -121,7 +120,7 @@ def expireat(at: Location, milliseconds: int) -> Operation[None]:
 
 def persist(at: Location) -> Operation[bool]:
     """Make a document permanent; return whether it was not."""
-    return _documents("lifetime", at, [at.key], _persisted, b"PERSIST")
+    return _documents("lifetime", at, [at.key], _persisted, b"PERSIST", answers=True)
 
 
 def drop_many(places: Sequence[Location]) -> Operation[int]:
@@ -130,13 +129,18 @@ def drop_many(places: Sequence[Location]) -> Operation[int]:
 
 
 def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
-    """Read several documents: scalars by value, containers as `Container`, `MISSING` for none."""
+    """Read several documents: scalars by value, containers as `Container`.
+
+    `MISSING` stands for one that is not there, an error for a foreign key.
+    """
+
+    def one(at: Location, reply: Reply) -> Any:
+        if reply is None:
+            return MISSING
+        return failure(at, reply) if refusal(reply) else found(at, reply)
 
     def each(_: Location, reply: Reply) -> list[Any]:
-        return [
-            MISSING if one is None else found(at, one)
-            for at, one in zip(places, reply[1:], strict=True)
-        ]
+        return [one(at, of) for at, of in zip(places, reply[1:], strict=True)]
 
     return _documents("peek_many", places[0], [at.key for at in places], each, resend=True)
 
@@ -158,14 +162,15 @@ def _documents(
     decode: Any,
     *arguments: Any,
     resend: bool = False,
+    answers: bool = False,
 ) -> Operation[Any]:
     source = script(name)
     command = ("EVALSHA", source.sha, len(keys), *keys, *arguments)
-    return Operation(at, command, decode, resend, source)
+    return Operation(at, command, decode, resend, source, answers=answers)
 
 
-def _is_document(_: Location, reply: Reply) -> bool:
-    return as_text(reply) == "ReJSON-RL"
+def _is_there(_: Location, reply: Reply) -> bool:
+    return reply not in (None, [None], [], [[]])
 
 
 def _nothing(_: Location, reply: Reply) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode, encode_many, plain
+from redisjson_dict.codec import decode
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.location import Location, is_writable, segment
 from redisjson_dict.operations import (
@@ -59,20 +59,18 @@ def members(at: Location, page: int) -> Verb[tuple[list[str], list[Any]]]:
 def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
     """Store several members, each replaced whole, in one atomic step."""
     children = [at.child(name) for name in items]
+    encoded = [encode_at(c, value) for c, value in zip(children, items.values(), strict=True)]
     if not all(child.writable for child in children):
-        fresh = plain(dict(items), at.settings.default, at.depth)
+        fresh = {name: decode(one.text) for name, one in zip(items, encoded, strict=True)}
         return revise(at, lambda value: (None, {**value, **fresh}), "object")
-    texts, repairs = encode_many(list(items.values()), at.settings.default, at.depth + 1)
-    arguments = []
-    for name, text in zip(items, texts, strict=True):
-        arguments += [segment(name), text]
-    spelled = list(map(segment, items))
-    needed = []
-    for number, repair in repairs:
-        suffix, *rest = repair_arguments(at, (repair,))
-        needed += [spelled[number] + suffix, *rest]
+    members = []
+    repairs = []
+    for name, one in zip(items, encoded, strict=True):
+        members += [segment(name), one.text]
+        repairs += [repair._replace(steps=(name, *repair.steps)) for repair in one.repairs]
+    needed = repair_arguments(at, repairs)
     return scripted(
-        "update", at, _nothing, len(items), *arguments, *needed, resend=True, wants="object"
+        "update", at, _nothing, len(items), *members, *needed, resend=True, wants="object"
     )
 
 
@@ -90,7 +88,7 @@ def setdefault(at: Location, value: Any) -> Verb[Any]:
     def kept(at: Location, reply: Reply) -> Any:
         return _present(at, fresh) if reply is None else found(at, reply)
 
-    return scripted("setdefault", at, kept, encoded.text, *repairs)
+    return scripted("setdefault", at, kept, encoded.text, *repairs, answers=True)
 
 
 def popitem(at: Location) -> Verb[tuple[str, Any]]:
@@ -98,7 +96,7 @@ def popitem(at: Location) -> Verb[tuple[str, Any]]:
     slowly = revise(at, _last, "object")
     if not at.writable:
         return slowly
-    return scripted("popitem", at, _taken, wants="object", fallback=slowly)
+    return scripted("popitem", at, _taken, wants="object", fallback=slowly, answers=True)
 
 
 def clear(at: Location, wants: str) -> Verb[None]:

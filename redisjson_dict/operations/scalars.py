@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from redisjson_dict.codec import decode, encode, plain
+from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     Verb,
@@ -31,17 +33,18 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
         ValueRangeError: the sum is outside what the server keeps.
     """
     amount, default = _number(amount, "amount"), _number(default, "default")
-    created = encode_at(at, default + amount)
+    created = encode_at(at, _checked(at, default + amount))
 
     def add(value: Any) -> tuple[Any, Any]:
         if kind_of(value) not in _NUMBERS:
             raise absent(at, len(at.steps), kind_of(value), "number")
-        return value + amount, value + amount
+        total = _checked(at, value + amount)
+        return total, total
 
     def add_below(holder: Any) -> tuple[Any, Any]:
         step = at.steps[-1]
         if isinstance(holder, dict) and step not in holder and isinstance(step, str):
-            total = default + amount
+            total = decode(created.text)
         else:
             value, steps = walk(at, len(at.steps) - 1, holder)
             step, total = steps[-1], add(value)[0]
@@ -61,6 +64,7 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
         *repair_arguments(at, created.repairs),
         wants="number",
         fallback=revise(at, add),
+        answers=True,
     )
 
 
@@ -68,7 +72,7 @@ def toggle(at: Location) -> Verb[bool]:
     """Negate a boolean and return the new one."""
     if not at.writable:
         return revise(at, lambda value: (not value, not value), "boolean")
-    return scripted("toggle", at, lambda _, reply: bool(reply), wants="boolean")
+    return scripted("toggle", at, lambda _, reply: bool(reply), wants="boolean", answers=True)
 
 
 def concat(at: Location, text: str) -> Verb[None]:
@@ -83,6 +87,17 @@ def concat(at: Location, text: str) -> Verb[None]:
 
 def _sum(_: Location, reply: Reply) -> Any:
     return only(reply)
+
+
+def _checked(at: Location, total: float) -> float:
+    whole = isinstance(total, int)
+    if -(2**63) <= total < 2**64 if whole else math.isfinite(total):
+        return total
+    limits = "[-2**63, 2**64 - 1]" if whole else "the floats"
+    raise ValueRangeError(
+        f"the sum for {at.describe()} is outside {limits}; nothing was changed",
+        location=at.describe(),
+    )
 
 
 def _number(value: Any, role: str) -> Any:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode, plain
-from redisjson_dict.errors import ValueRangeError
+from redisjson_dict.codec import decode
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
     MISSING,
@@ -111,7 +111,7 @@ def pop(at: Location) -> Verb[Any]:
     """Remove a member or an element and return it as plain data."""
     if not at.writable:
         return revise(at.parent(), lambda holder: _without(at, holder))
-    return scripted("pop", at, _content)
+    return scripted("pop", at, _content, answers=True)
 
 
 def length(at: Location, wants: str = "") -> Verb[int]:
@@ -137,8 +137,7 @@ def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]]) -> Verb[Found]
     def start() -> Steps[Found]:
         results = Found()
         for key, child in children.items():
-            verb = or_else(fetch(child), MISSING)
-            value = (yield verb) if isinstance(verb, Operation) else (yield from verb.start())
+            value = yield or_else(fetch(child), MISSING)
             if value is not MISSING:
                 results[key] = value
         return results
@@ -173,10 +172,23 @@ def query(at: Location, expression: bytes, wants: str = "") -> Operation[list[An
 
 
 def modify(at: Location, function: Callable[[Any], Any], tries: int, wants: str = "") -> Flow[Any]:
-    """Compute a new value from the old one, and store it unless somebody was faster."""
+    """Compute a new value from the old one, and store it unless somebody was faster.
+
+    Args:
+        at: the place.
+        function: gets the old value as plain data, returns the new one.
+        tries: how many races may be lost.
+        wants: the kind that old and new value must have.
+    """
 
     def act(value: Any) -> tuple[Any, Any]:
-        fresh = plain(function(value), at.settings.default, at.depth)
+        fresh = decode(encode_at(at, function(value)).text)
+        if wants and kind_of(fresh) != wants:
+            raise UnsupportedValueError(
+                f"the function returned {type(fresh).__name__} for {at.describe()}, which is an "
+                f"{wants}: it has to return the whole new content; nothing was changed",
+                location=at.describe(),
+            )
         return fresh, fresh
 
     return revise(at, act, wants, tries)

@@ -28,11 +28,13 @@ class Script(NamedTuple):
         name: the file's name without its ending.
         source: the whole text.
         sha: its SHA-1 digest in hex, the argument of EVALSHA.
+        reads: whether it changes nothing.
     """
 
     name: str
     source: bytes
     sha: bytes
+    reads: bool
 
 
 @cache
@@ -43,7 +45,8 @@ def script(name: str) -> Script:
     parts = needs[1].split(", ") if needs else []
     text = "\n".join([shebang, *(_read(f"_{part}") for part in parts), body])
     source = text.encode()
-    return Script(name, source, hashlib.sha1(source, usedforsecurity=False).hexdigest().encode())
+    sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
+    return Script(name, source, sha, reads="no-writes" in shebang)
 
 
 def _read(name: str) -> str:

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- needs: document
+-- needs: foreign
 -- ARGV: PEXPIRE, PEXPIREAT or PERSIST, and its argument. Replies nil where there is no document.
+local key = KEYS[1]
 local alien = foreign(key)
 if alien then return alien end
 if redis.call('EXISTS', key) == 0 then return false end

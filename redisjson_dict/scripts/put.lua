@@ -1,6 +1,7 @@
 #!lua
--- needs: document, repair, lifetime
+-- needs: foreign, repair, lifetime
 -- ARGV: text, lifetime, repairs. JSON.SET keeps a time to live and refuses a foreign key.
+local key = KEYS[1]
 local kept = keeps(key, ARGV[2])
 local stored = redis.pcall('JSON.SET', key, '$', ARGV[1])
 if stored.err then return foreign(key) or stored end

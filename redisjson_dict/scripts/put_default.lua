@@ -1,5 +1,5 @@
 #!lua
--- needs: place, peek, repair, lifetime, document
+-- needs: place, peek, repair, lifetime, foreign
 -- ARGV: '$', '0', text, lifetime, repairs. Replies what is there, or nil after storing it.
 local alien = foreign(key)
 if alien then return alien end

@@ -1,7 +1,8 @@
 #!lua
--- needs: document, repair, lifetime
+-- needs: foreign, repair, lifetime
 -- ARGV: a text for each key, the lifetime, repairs: quadruples of the key's number, the path, the
 -- increment, the float wanted.
+local key = KEYS[1]
 local count = #KEYS
 local lifetime, kept = ARGV[count + 1], {}
 for i = 1, count do

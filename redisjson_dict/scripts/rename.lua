@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- needs: document
+-- needs: foreign
+local key = KEYS[1]
 local alien = foreign(key) or foreign(KEYS[2])
 if alien then return alien end
 if redis.call('EXISTS', key) == 0 then return 0 end

@@ -1,5 +1,6 @@
 #!lua flags=allow-oom
--- needs: document
+-- needs: foreign
+local key = KEYS[1]
 local alien = foreign(key)
 if alien then return alien end
 local text = redis.call('JSON.GET', key, '$')

@@ -1,3 +1,4 @@
 #!lua flags=no-writes
--- needs: document
+-- needs: foreign
+local key = KEYS[1]
 return foreign(key) or redis.call('PTTL', key)

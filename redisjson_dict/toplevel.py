@@ -1,0 +1,248 @@
+"""Verbs of a dict as a whole: on a key or a path of it, or on several documents at once.
+
+Like `verbs`, they are shared by the blocking dict, the asyncio dict and batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from redisjson_dict import verbs
+from redisjson_dict.errors import NotADocumentError
+from redisjson_dict.expiry import Seconds, milliseconds, moment
+from redisjson_dict.keys import named_items
+from redisjson_dict.keyspace import Keyspace
+from redisjson_dict.location import Location
+from redisjson_dict.operations import (
+    MISSING,
+    Flow,
+    Found,
+    Operation,
+    Steps,
+    Verb,
+    documents,
+    or_else,
+    scalars,
+    values,
+)
+
+__all__ = [
+    "PAGE",
+    "assign",
+    "concat",
+    "contains",
+    "delete",
+    "drop",
+    "expire",
+    "expireat",
+    "fetch",
+    "fetch_page",
+    "get",
+    "get_many",
+    "incr",
+    "persist",
+    "pop",
+    "read_page",
+    "rename",
+    "setdefault",
+    "toggle",
+    "ttl",
+    "update",
+]
+
+PAGE = 1000
+"""Documents or elements fetched in one round trip when many are read."""
+
+
+def fetch(space: Keyspace, key: Any) -> Verb[Any]:
+    """Return a scalar's value, or a proxy of the container there."""
+    return values.fetch(space.lookup(key))
+
+
+def get(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
+    """Return a document, or with a path a value inside one, or a default."""
+    try:
+        return or_else(fetch(space, key), default)
+    except KeyError:
+        return _known(space, default)
+
+
+def assign(space: Keyspace, key: Any, value: Any) -> Verb[None]:
+    """Store a document, or with a path a value inside one."""
+    return verbs.assign(space.target(key), value)
+
+
+def delete(space: Keyspace, key: Any) -> Verb[None]:
+    """Remove a document, or with a path a value inside one."""
+    return verbs.delete(space.lookup(key))
+
+
+def contains(space: Keyspace, key: Any) -> Verb[bool]:
+    """Return whether there is such a document, or such a value inside one."""
+    try:
+        return verbs.exists(space.lookup(key))
+    except KeyError:
+        return _known(space, False)
+
+
+def pop(space: Keyspace, key: Any, default: Any = MISSING) -> Verb[Any]:
+    """Remove a document, or a value inside one, and return it, or a default, as plain data."""
+    try:
+        place = space.lookup(key)
+    except KeyError:
+        if default is MISSING:
+            raise
+        return _known(space, default)
+    return verbs.pop_at(place, default)
+
+
+def setdefault(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
+    """Return what is there, after storing a default if nothing is, in one atomic step."""
+    return verbs.setdefault_at(space.target(key), default)
+
+
+def update(space: Keyspace, other: Any = (), /, **more: Any) -> Verb[None]:
+    """Store several documents: in one atomic step where one script may touch them all."""
+    items = named_items(other, more)
+    places = {space.document(name): value for name, value in items.items()}
+    groups = space.together(places)
+    if len(groups) == 1 and places:
+        return documents.update(list(places), list(places.values()))
+    operations = [documents.update(g, [places[p] for p in g]) for g in groups if g]
+
+    def start() -> Steps[None]:
+        yield operations
+
+    return Flow(space.document(""), start, writes=True)
+
+
+def incr(space: Keyspace, key: Any, amount: float = 1, default: float = 0) -> Verb[Any]:
+    """Add to a number and return the new one; where nothing is, store ``default + amount``."""
+    return scalars.incr(space.target(key), amount, default)
+
+
+def toggle(space: Keyspace, key: Any) -> Verb[bool]:
+    """Negate a boolean and return the new one."""
+    return scalars.toggle(space.lookup(key))
+
+
+def concat(space: Keyspace, key: Any, text: str) -> Verb[None]:
+    """Append to a text; only the addition travels."""
+    return scalars.concat(space.lookup(key), text)
+
+
+def rename(space: Keyspace, old: str, new: str) -> Operation[None]:
+    """Give a document another key; a document there is replaced, a foreign key refused.
+
+    Raises:
+        ValueError: on a Cluster, the keys are in different slots.
+    """
+    places = [space.document(old), space.document(new)]
+    if len(space.together(places)) > 1:
+        raise ValueError(
+            f"{old!r} and {new!r} are in different slots of the cluster: a common hash tag in "
+            "braces, as in '{run}:1', keeps keys together"
+        )
+    return documents.rename(*places)
+
+
+def ttl(space: Keyspace, key: str) -> Operation[float | None]:
+    """Return the seconds that a document has left; None for a permanent one."""
+    return documents.ttl(space.document(key))
+
+
+def expire(space: Keyspace, key: str, time: Seconds) -> Operation[None]:
+    """Set how long a document lives from now on, in seconds or as a timedelta."""
+    return documents.expire(space.document(key), milliseconds(time))
+
+
+def expireat(space: Keyspace, key: str, when: float | datetime) -> Operation[None]:
+    """Set the moment when a document ends: an aware datetime, or seconds since the epoch."""
+    return documents.expireat(space.document(key), moment(when))
+
+
+def persist(space: Keyspace, key: str) -> Operation[bool]:
+    """Make a document permanent; return whether it was not."""
+    return documents.persist(space.document(key))
+
+
+def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
+    """Return those of several documents, or of several paths, that are there."""
+    whole: dict[Any, Location] = {}
+    inside: dict[str, dict[Any, Any]] = {}
+    wanted = list(dict.fromkeys(keys))
+    for key in wanted:
+        try:
+            place = space.lookup(key)
+        except KeyError:
+            continue
+        if place.steps:
+            inside.setdefault(place.name, {})[key] = place.steps
+        else:
+            whole[key] = place
+
+    def start() -> Steps[Found]:
+        found: dict[Any, Any] = {}
+        rest = iter(whole.items())
+        while page := dict(islice(rest, PAGE)):
+            results = yield fetch_page(space, list(page.values()))
+            found.update(zip(page, map(_raised, results), strict=True))
+        for name, paths in inside.items():
+            found.update((yield or_else(values.get_many(space.document(name), paths), {})))
+        return Found((k, found[k]) for k in wanted if found.get(k, MISSING) is not MISSING)
+
+    return Flow(space.document(""), start)
+
+
+def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
+    """Read several documents, in order; see `documents.fetch_many`."""
+    return _each(space, places, documents.fetch_many)
+
+
+def read_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
+    """Read the content of several documents, in order, or `MISSING`."""
+    return _each(space, places, documents.read_many)
+
+
+def drop(space: Keyspace, places: list[Location]) -> Verb[Any]:
+    """Remove several documents; what is none is left alone."""
+    groups = space.together(places)
+    if len(groups) == 1:
+        return documents.drop_many(groups[0])
+
+    def start() -> Steps[None]:
+        yield [documents.drop_many(group) for group in groups]
+
+    return Flow(space.document(""), start, writes=True)
+
+
+def _raised(result: Any) -> Any:
+    if isinstance(result, NotADocumentError):
+        raise result
+    return result
+
+
+def _each(space: Keyspace, places: list[Location], read: Any) -> Flow[list[Any]]:
+    groups = space.together(places)
+
+    def start() -> Steps[list[Any]]:
+        results = yield [read(group) for group in groups if group]
+        found: dict[Location, Any] = {}
+        for group, values_of in zip(groups, results, strict=True):
+            found.update(zip(group, values_of, strict=True))
+        return [found[place] for place in places]
+
+    return Flow(space.document(""), start)
+
+
+def _known(space: Keyspace, value: Any) -> Flow[Any]:
+    """Return an answer that needs no question."""
+
+    def start() -> Steps[Any]:
+        yield from ()
+        return value
+
+    return Flow(space.document(""), start)
