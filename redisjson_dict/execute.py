@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from redisjson_dict.errors import JSONModuleMissingError
+from redisjson_dict.errors import JSONModuleMissingError, PipelineError
 from redisjson_dict.exchange import (
     REDIRECTIONS,
     aexchange,
@@ -28,8 +28,10 @@ from redisjson_dict.exchange import (
     exchange_node,
     is_cluster,
 )
+from redisjson_dict.expiry import owner
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import (
+    MISSING,
     UNDONE,
     Container,
     Flow,
@@ -39,6 +41,7 @@ from redisjson_dict.operations import (
     Verb,
     explain,
 )
+from redisjson_dict.queue import Queue, batch_error, name_of
 from redisjson_dict.replies import Refusal, Reply, has_json, scanned
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
@@ -57,9 +60,10 @@ class Shell:
         client: the user's own; borrowed from, never changed.
         show: makes of a `Container` what a reader gets.
         refer: makes a lazy reference to a place.
+        batches: the open batch of each thread and task that is in one.
     """
 
-    __slots__ = ("client", "refer", "show")
+    __slots__ = ("batches", "client", "refer", "show")
 
     def __init__(
         self,
@@ -70,6 +74,19 @@ class Shell:
         self.client = client
         self.show = show
         self.refer = refer
+        self.batches: dict[tuple[int, int], Queue] = {}
+
+    def queued(self, verb: Verb[Any]) -> bool:
+        """Queue a write if the caller is in a batch; return whether it was.
+
+        Raises:
+            PipelineError: it must read first, or must return what it found.
+        """
+        batch = self.batches.get(owner())
+        if batch is None or not verb.writes:
+            return False
+        batch.add(verb, answers=False)
+        return True
 
     def shown(self, result: Any) -> Any:
         """Return a result as a reader gets it."""
@@ -93,6 +110,8 @@ class Blocking(Shell):
             redis.RedisError: connection, time-out, authentication, out of memory, read-only
                 replica, refused by ACL: as redis-py names them.
         """
+        if self.batches and self.queued(verb):
+            return None
         if isinstance(verb, Flow):
             return self.shown(self._drive(_flow(verb)))
         try:
@@ -102,6 +121,36 @@ class Blocking(Shell):
         if result is UNDONE:
             return self.shown(self._drive(_perform_slowly(verb)))
         return self.shown(result)
+
+    def commit(self, queue: Queue) -> None:
+        """Send a batch: one write to the socket, one wait.
+
+        Raises:
+            PipelineError: something in it failed; says what, where, and what was applied.
+        """
+        if not queue.entries:
+            return
+        operations = [operation for operation, _ in queue.entries]
+        if not queue.atomic:
+            self._drive(_settling(queue, self._together(operations)))
+            return
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        replies = exchange(self.client, queue.key, commands)
+        self._drive(_settling(queue, _executed(replies)))
+
+    def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
+        """Return the replies of operations sent without a transaction, one write for each node."""
+        replies: list[Reply] = [None] * len(operations)
+        for node, numbers in _by_node(self.client, operations).items():
+            commands = _with_sources([operations[number] for number in numbers])
+            answers = (
+                exchange(self.client, b"", commands)
+                if node is None
+                else exchange_node(self.client, node, commands)
+            )
+            for number, reply in zip(numbers, answers, strict=True):
+                replies[number] = reply
+        return replies
 
     def scan(self, pattern: bytes) -> Iterator[bytes]:
         """Walk the keys of all JSON documents that match a pattern, each once."""
@@ -140,15 +189,11 @@ class Blocking(Shell):
 
     def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
         """Run operations that do not depend on each other; on a Cluster, at once on each node."""
-        if not is_cluster(self.client):
-            return [self._drive(_perform(operation)) for operation in operations]
-        results: list[Any] = [None] * len(operations)
-        for node, numbers in by_node(self.client, operations).items():
-            commands = with_sources([operations[number] for number in numbers])
-            replies = exchange_node(self.client, node, commands)
-            for number, reply in zip(numbers, replies, strict=True):
-                results[number] = self._drive(_settled(operations[number], reply))
-        return results
+        if len(operations) == 1:
+            return [self._drive(_perform(operations[0]))]
+        replies = self._together(operations)
+        settled = map(_settled, operations, replies)
+        return [self._drive(asking) for asking in settled]
 
     def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -174,6 +219,8 @@ class Awaiting(Shell):
 
     async def __call__(self, verb: Verb[Any]) -> Any:
         """Return the result of a verb, as `Blocking` does."""
+        if self.batches and self.queued(verb):
+            return None
         if isinstance(verb, Flow):
             return self.shown(await self._drive(_flow(verb)))
         try:
@@ -183,6 +230,31 @@ class Awaiting(Shell):
         if result is UNDONE:
             return self.shown(await self._drive(_perform_slowly(verb)))
         return self.shown(result)
+
+    async def commit(self, queue: Queue) -> None:
+        """Send a batch, as `Blocking` does."""
+        if not queue.entries:
+            return
+        operations = [operation for operation, _ in queue.entries]
+        if not queue.atomic:
+            await self._drive(_settling(queue, await self._together(operations)))
+            return
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        replies = await aexchange(self.client, queue.key, commands)
+        await self._drive(_settling(queue, _executed(replies)))
+
+    async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
+        replies: list[Reply] = [None] * len(operations)
+        for node, numbers in _by_node(self.client, operations).items():
+            commands = _with_sources([operations[number] for number in numbers])
+            answers = await (
+                aexchange(self.client, b"", commands)
+                if node is None
+                else aexchange_node(self.client, node, commands)
+            )
+            for number, reply in zip(numbers, answers, strict=True):
+                replies[number] = reply
+        return replies
 
     async def scan(self, pattern: bytes) -> AsyncIterator[bytes]:
         """Walk the keys of all JSON documents that match a pattern, each once."""
@@ -222,15 +294,11 @@ class Awaiting(Shell):
             return result
 
     async def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
-        if not is_cluster(self.client):
-            return [await self._drive(_perform(operation)) for operation in operations]
-        results: list[Any] = [None] * len(operations)
-        for node, numbers in by_node(self.client, operations).items():
-            commands = with_sources([operations[number] for number in numbers])
-            replies = await aexchange_node(self.client, node, commands)
-            for number, reply in zip(numbers, replies, strict=True):
-                results[number] = await self._drive(_settled(operations[number], reply))
-        return results
+        if len(operations) == 1:
+            return [await self._drive(_perform(operations[0]))]
+        replies = await self._together(operations)
+        settled = map(_settled, operations, replies)
+        return [await self._drive(asking) for asking in settled]
 
     async def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -275,7 +343,7 @@ def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
     return result
 
 
-def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
+def _with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
     """Return the commands of operations that go out together.
 
     Each script carries its source at its first use: a server that does not know it would skip
@@ -291,13 +359,53 @@ def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
     return commands
 
 
-def by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[int]]:
+def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[int]]:
     """Group operations, by their numbers, by the node of a Cluster that has their keys."""
+    if not is_cluster(client):
+        return {None: list(range(len(operations)))}
     groups: dict[Any, list[int]] = {}
     for number, operation in enumerate(operations):
         node = client.get_node_from_key(operation.at.key)
         groups.setdefault(node, []).append(number)
     return groups
+
+
+def _executed(replies: list[Reply]) -> list[Reply]:
+    """Return what EXEC replied, or raise what kept the transaction from being executed."""
+    done = replies[-1]
+    if not isinstance(done, Exception):
+        executed: list[Reply] = done
+        return executed
+    queued = [reply for reply in replies[1:-1] if isinstance(reply, Exception)]
+    reason = queued[0] if queued else done
+    raise PipelineError(f"the batch was refused, nothing was applied: {reason}") from reason
+
+
+def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
+    """Tell every promise of a batch its result; raise if something failed."""
+    failed = []
+    for (operation, pending), reply in zip(queue.entries, replies, strict=True):
+        try:
+            pending.resolve((yield from _settled_once(operation, reply)))
+        except Exception as error:
+            pending.fail(error)
+            failed.append((operation, error))
+    if failed:
+        raise batch_error(queue, failed)
+
+
+def _settled_once(operation: Operation[T], reply: Reply) -> Asking[T]:
+    """Return what a reply out of a batch means; nothing is sent again but questions."""
+    try:
+        result = operation.result(_only([reply]))
+    except (Refusal, ResponseError) as error:
+        return (yield from _failed(operation, error))
+    if result is UNDONE:
+        raise PipelineError(
+            f"{name_of(operation)} at {operation.at.describe()} is too much for one step: nothing "
+            "was changed by it; do it outside of a batch"
+        )
+    return result
 
 
 def _perform_slowly(operation: Operation[T]) -> Asking[T]:
@@ -311,11 +419,11 @@ def _flow(flow: Flow[T]) -> Asking[T]:
     """Run the operations of a flow, each to its end."""
     steps = flow.start()
     try:
-        item = next(steps)
+        item: Any = next(steps)
         while True:
             try:
                 if isinstance(item, (Operation, Flow)):
-                    answer = yield from _perform(item)
+                    answer: Any = yield from _perform(item)
                 else:
                     answer = yield item
             except Exception as error:
@@ -340,6 +448,11 @@ def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T
             reason = again
     if isinstance(reason, (Refusal, ResponseError)):
         reason = yield from _refused(operation, reason)
+    if isinstance(reason, (KeyError, IndexError)) and operation.otherwise is not MISSING:
+        otherwise: T = operation.otherwise
+        return otherwise
+    if reason is said:
+        raise reason
     raise reason from said
 
 

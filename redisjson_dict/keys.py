@@ -36,7 +36,8 @@ def target(at: Location, key: Any) -> Location:
     if type(key) is str:
         return at.descend((key,))
     if isinstance(key, tuple):
-        return at.descend(path_of(key))
+        steps = path_of(key)
+        return at.descend((text_of_name(steps[0]), *steps[1:]))
     return at.descend((text_of_name(key),))
 
 

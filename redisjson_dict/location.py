@@ -217,6 +217,7 @@ class Location:
         """Return the same place as one in its own right, not known to exist."""
         other = self._copy()
         other.own = len(self.steps)
+        other.held = False
         return other
 
     def hold(self, steps: tuple[Step, ...] | None = None) -> Location:

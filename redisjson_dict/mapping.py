@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
 import redis
-from redis.client import Pipeline
-from redis.cluster import ClusterPipeline
+import redis.client
+import redis.cluster
 
 from redisjson_dict import toplevel, verbs
 from redisjson_dict.containers import Live, as_dict, show
@@ -22,6 +22,7 @@ from redisjson_dict.expiry import Expiry, Seconds
 from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import MISSING, documents
+from redisjson_dict.pipeline import Pipeline
 from redisjson_dict.references import Reference
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
     from redis import Redis
 
 __all__ = ["RedisJSONDict"]
-
-_OPTIONS = (
-    "namespace",
-    "expire",
-    "preserve_expiration",
-    "default",
-)  # the constructor's own, for from_url
 
 
 class RedisJSONDict(MutableMapping[str, Any]):
@@ -78,7 +72,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         default: Callable[[Any], Any] | None = None,
     ) -> None:
         if not isinstance(client, (redis.Redis, redis.RedisCluster)) or isinstance(
-            client, (Pipeline, ClusterPipeline)
+            client, (redis.client.Pipeline, redis.cluster.ClusterPipeline)
         ):
             raise TypeError(
                 f"the client is a redis.Redis or RedisCluster, not {type(client).__module__}."
@@ -100,7 +94,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
             prefix: put in front of every key.
             options: those of the constructor; all others go to the client.
         """
-        own = {name: options.pop(name) for name in _OPTIONS if name in options}
+        own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         client = redis.Redis.from_url(url, **options)
         try:
             mapping = cls(client, prefix, **own)
@@ -295,6 +289,23 @@ class RedisJSONDict(MutableMapping[str, Any]):
             NotADocumentError: one of the keys holds something that is not JSON.
         """
         self._run(toplevel.rename(self._space, old, new))
+
+    def pipeline(self, *, atomic: bool = True) -> Pipeline:
+        """Return a ``with`` block whose writes are sent at its end, in one round trip.
+
+        Queues every write that this thread and task make in the block, through this dict, its
+        proxies or the batch that the block yields. Reads through the dict see the state before.
+        An exception in the block sends nothing. A block inside another joins it.
+
+        Args:
+            atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
+                Otherwise one batch without a transaction for each node.
+
+        Raises:
+            PipelineError: at the end, when an operation failed: says which, where, and how many
+                were applied. At a call, for a verb that must read first or return what it found.
+        """
+        return Pipeline(self._run, self._space, atomic)
 
     def expire_at(self, time: Seconds) -> AbstractContextManager[None]:
         """Give documents that are assigned in a ``with`` block another time to live.

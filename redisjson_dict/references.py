@@ -25,9 +25,18 @@ from redisjson_dict.location import Location
 from redisjson_dict.operations import Verb, arrays, objects, values
 
 if TYPE_CHECKING:
-    from redisjson_dict.pipeline import Pending
+    from redisjson_dict.queue import Pending
 
-__all__ = ["Awaited", "Direct", "DocumentVerbs", "PlaceVerbs", "Queued", "Reference", "verb"]
+__all__ = [
+    "Awaited",
+    "Direct",
+    "DocumentVerbs",
+    "PlaceVerbs",
+    "Queued",
+    "Reference",
+    "Writing",
+    "verb",
+]
 
 P = ParamSpec("P")
 S = TypeVar("S")

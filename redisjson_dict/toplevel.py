@@ -30,6 +30,7 @@ from redisjson_dict.operations import (
 )
 
 __all__ = [
+    "OPTIONS",
     "PAGE",
     "assign",
     "concat",
@@ -45,6 +46,7 @@ __all__ = [
     "incr",
     "persist",
     "pop",
+    "read",
     "read_page",
     "rename",
     "setdefault",
@@ -52,6 +54,9 @@ __all__ = [
     "ttl",
     "update",
 ]
+
+OPTIONS = ("namespace", "expire", "preserve_expiration", "default")
+"""The options that every dict takes, besides those of its client."""
 
 PAGE = 1000
 """Documents or elements fetched in one round trip when many are read."""
@@ -66,6 +71,14 @@ def get(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
     """Return a document, or with a path a value inside one, or a default."""
     try:
         return or_else(fetch(space, key), default)
+    except KeyError:
+        return _known(space, default)
+
+
+def read(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
+    """Return a document, or a value inside one, as plain data, or a default."""
+    try:
+        return or_else(values.read(space.lookup(key)), default)
     except KeyError:
         return _known(space, default)
 

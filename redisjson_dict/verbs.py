@@ -50,6 +50,7 @@ __all__ = [
     "pop",
     "pop_at",
     "query",
+    "read",
     "replace",
     "setdefault",
     "setdefault_at",
@@ -114,6 +115,11 @@ def get(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
     if key is HERE:
         return values.fetch(at)
     return or_else(values.fetch(place(at, key)), default)
+
+
+def read(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
+    """Return a value with all its content, as plain data; below the place, or a default."""
+    return values.read(at) if key is HERE else or_else(values.read(place(at, key)), default)
 
 
 def contains(at: Location, key: Any) -> Verb[bool]:

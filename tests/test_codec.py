@@ -16,11 +16,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from redisjson_dict.codec import Encoded, decode, encode, encode_many, plain, to_python
+from redisjson_dict.codec import Encoded, decode, encode, plain, to_python
 from redisjson_dict.errors import RedisJSONDictError, UnsupportedValueError, ValueRangeError
+from redisjson_dict.location import is_writable
 
 NAN, INF = math.nan, math.inf
 LOWEST, HIGHEST = -(2**63), 2**64 - 1
@@ -117,7 +118,9 @@ def server_reads(token):
         number /= 1e308
         exponent += 308
     if number:
-        number = number * float(f"1e{exponent}") if exponent >= 0 else number / float(f"1e{-exponent}")
+        number = (
+            number * float(f"1e{exponent}") if exponent >= 0 else number / float(f"1e{-exponent}")
+        )
     return sign * number
 
 
@@ -539,14 +542,6 @@ def test_decode_inverts_encode(value):
     assert same(plain(value), value)
 
 
-@given(st.lists(SCALARS, max_size=8))
-def test_encode_many_is_encode_of_each(values):
-    texts, repairs = encode_many(values)
-
-    assert texts == [encode(value).text for value in values]
-    assert repairs == [(n, r) for n, value in enumerate(values) for r in encode(value).repairs]
-
-
 @given(FLOATS)
 @example(5e-324)
 @example(2.2250738585072014e-308)
@@ -612,7 +607,7 @@ def test_repairs_name_the_place():
 def test_short_floats_are_spelled_as_python_does():
     numbers = [0.1, 1.5, 123456.789, 1e16, 1e-7, 100.0]
 
-    assert [float(t) for t in encode_many(numbers)[0]] == numbers
+    assert [float(text_of(number)) for number in numbers] == numbers
     assert encode(0.1) == Encoded(b"0.1", ())
 
 
@@ -714,6 +709,8 @@ def test_server_is_spared_a_level_too_many(d):
 
 @given(VALUES)
 def test_server_gives_back_what_was_stored(d, value):
+    names = [s for repair in encode(value).repairs for s in repair.steps if isinstance(s, str)]
+    assume(all(map(is_writable, names)))
     d["value"] = [value]
 
     assert same(d["value"].to_python(), [value])
@@ -793,4 +790,4 @@ def test_refused_value_leaves_the_document(d):
     with pytest.raises(UnsupportedValueError, match=r"at \['x'\]\[1\] is a set") as refused:
         d["a"]["b"] = {"x": [0, {1}]}
     assert d["a"].to_python() == {"b": 1}
-    assert any("document 'a' at $['b']" in note for note in refused.value.__notes__)
+    assert refused.value.location == "document 'a' at $['b']"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
@@ -120,11 +121,47 @@ def test_semantics_has_every_verb(owner):
     assert {name for name in names if not re.search(rf"\b{name}\b", section)} == set()
 
 
-def test_how_it_works_names_every_module():
+def _layers() -> dict[str, int]:
+    """Return the row of each module in the table of layers."""
     text = (ROOT / "docs" / "how-it-works.md").read_text(encoding="utf-8")
-    modules = {path.stem for path in PACKAGE.rglob("*.py") if not path.stem.startswith("__")}
+    rows = re.findall(r"^\| (\d*) *\| (`.+?) \|", text.partition("## Layers")[2], re.MULTILINE)
+    return {
+        module: int(row or 2) for row, names in rows for module in re.findall(r"`(\w+)`", names)
+    }
 
-    assert {name for name in modules if not re.search(rf"\b{name}\b", text)} == set()
+
+def _imports(path: Path) -> set[str]:
+    """Return the modules of the package that a module needs at run time."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and id(node) not in typing_only:
+            home = (node.module or "").split(".")
+            if home[0] == "redisjson_dict":
+                found |= {home[-1]} if len(home) > 1 else set()
+                found |= {alias.name for alias in node.names} & set(_layers())
+    return found
+
+
+def test_layers_are_as_documented():
+    layers = _layers()
+    modules = {
+        path.parent.name if path.stem == "__init__" else path.stem: path
+        for path in PACKAGE.rglob("*.py")
+        if path.parent != PACKAGE or not path.stem.startswith("__")
+    }
+
+    assert set(layers) == set(modules)
+    for name, path in modules.items():
+        wrong = {other for other in _imports(path) if layers[other] >= layers[name]}
+
+        assert not wrong, f"{name} imports {wrong}, which are not above it"
 
 
 def test_changelog_has_this_version():

@@ -14,10 +14,11 @@ from redis.connection import parse_url
 from redis.retry import Retry
 from relay import Relay
 
-from redisjson_dict import JSONModuleMissingError, RedisJSONDict
+from redisjson_dict import RedisJSONDict
 from redisjson_dict.scripts import script
 
 TIMEOUT = 0.3  # seconds until a swallowed reply is given up
+UNSPELLABLE = 0.23217612806301458  # a float that takes a script on this server
 LOST = (redis.ConnectionError, redis.TimeoutError)
 
 START: dict[str, Any] = {
@@ -55,8 +56,8 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
     "append maxlen": ("append", lambda d: d.at("doc", "l").append(9, 3), changed(l=[1, 2, 9])),
     "append repaired": (
         "append",
-        lambda d: d.at("doc", "l").append(8102895618387548.0),
-        changed(l=[3, 1, 2, 8102895618387548.0]),
+        lambda d: d.at("doc", "l").append(UNSPELLABLE),
+        changed(l=[3, 1, 2, UNSPELLABLE]),
     ),
     "extend": ("splice", lambda d: d.at("doc", "l").extend([8, 9]), changed(l=[3, 1, 2, 8, 9])),
     "insert": ("splice", lambda d: d.at("doc", "l").insert(1, 9), changed(l=[3, 9, 1, 2])),
@@ -125,7 +126,7 @@ AGAIN: dict[str, tuple[str, Call, Any, dict[str, Any] | None]] = {
     "get missing": ("peek", lambda d: d.get(("doc", "missing"), 0), 0, None),
     "to_python": ("JSON.GET", lambda d: d.at("doc").to_python(), START, None),
     "dict to_python": ("JSON.MGET", lambda d: d.to_python(), changed(), None),
-    "get_many": ("get_many", lambda d: d["doc"].get_many(["n", "x"]), {"n": 1}, None),
+    "get_many": ("get_many", lambda d: d["doc"].get_many(["n"]), {"n": 1}, None),
     "dict get_many": ("peek_many", lambda d: d.get_many(["other"]), {"other": 7}, None),
     "len": ("length", lambda d: len(d["doc", "l"]), 3, None),
     "keys": ("names", lambda d: list(iter(d["doc", "o"])), ["a", "b"], None),
@@ -237,8 +238,10 @@ def test_no_reply_within_the_timeout(
     assert "outcome unknown" in notes(error)
 
 
-@pytest.mark.parametrize("verb", AGAIN)
-@pytest.mark.parametrize("mode", ["close", "swallow"])
+@pytest.mark.parametrize(
+    ("mode", "verb"),
+    [*(("close", v) for v in AGAIN), *(("swallow", v) for v in ("get", "assign", "to_python"))],
+)
 def test_what_may_be_sent_again_is(
     relay: Relay, connect: Any, truth: RedisJSONDict, prefix: str, mode: str, verb: str
 ):
@@ -273,7 +276,7 @@ def test_retries_that_the_user_forbade_do_not_happen(
     assert fault.hits == 1
 
 
-BIG = "x" * 3_000_000
+BIG = "x" * 8_000_000  # more than the buffers between take
 
 CUT: dict[str, tuple[str, Call, dict[str, Any]]] = {
     "append": ("JSON.ARRAPPEND", lambda d: d.at("doc", "keep").append(BIG), changed(keep=[0, BIG])),
@@ -292,8 +295,9 @@ CUT: dict[str, tuple[str, Call, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("verb", CUT)
-@pytest.mark.parametrize("options", ["default", "retry", "single"])
+@pytest.mark.parametrize(
+    ("options", "verb"), [*(("default", verb) for verb in CUT), ("single", "append")]
+)
 def test_request_cut_half_way_is_sent_again(
     relay: Relay, connect: Any, truth: RedisJSONDict, prefix: str, options: str, verb: str
 ):
@@ -311,9 +315,11 @@ def test_request_cut_half_way_without_retries(
     relay: Relay, connect: Any, truth: RedisJSONDict, prefix: str
 ):
     d = RedisJSONDict(connect(retry=Retry(NoBackoff(), 0)), prefix)
-    with relay.losing(marker("JSON.ARRAPPEND"), "cut", after=1_000_000):
-        with pytest.raises(redis.ConnectionError) as caught:
-            d.at("doc", "keep").append(BIG)
+    with (
+        relay.losing(marker("JSON.ARRAPPEND"), "cut", after=1_000_000),
+        pytest.raises(redis.ConnectionError) as caught,
+    ):
+        d.at("doc", "keep").append(BIG)
 
     assert "nothing was sent" in notes(caught.value)
     assert truth.to_python() == changed()
@@ -327,9 +333,11 @@ def test_small_request_cut_on_its_way_is_not_applied(
 ):
     """It left this machine whole, as far as anybody here can know."""
     d = RedisJSONDict(connect(), prefix)
-    with relay.losing(b"JSON.ARRAPPEND", "cut", after=after) as fault:
-        with pytest.raises(redis.ConnectionError) as caught:
-            d.at("doc", "l").append(9)
+    with (
+        relay.losing(b"JSON.ARRAPPEND", "cut", after=after) as fault,
+        pytest.raises(redis.ConnectionError) as caught,
+    ):
+        d.at("doc", "l").append(9)
 
     assert fault.hits == 1
     assert "outcome unknown" in notes(caught.value)
@@ -360,9 +368,7 @@ def test_nobody_listens(url: str, verb: str):
     with pytest.raises(redis.ConnectionError) as caught:
         ONCE[verb][1](d)
 
-    resent = {"JSON.DEL": False}.get(ONCE[verb][0], True)
-    assert resent or "nothing was sent" in notes(caught.value)
-    assert not isinstance(caught.value, JSONModuleMissingError)
+    assert "outcome unknown" not in notes(caught.value)
     user.close()
 
 

@@ -15,9 +15,9 @@ import redis
 from relay import Relay, Traffic
 
 from redisjson_dict import RedisJSONDict
-from redisjson_dict.execute import PAGE
 from redisjson_dict.scripts import script
 
+PAGE = 1000  # documents, members or elements in one round trip: the contract
 CONTENT: dict[str, Any] = {
     "number": 1,
     "float": 1.5,
@@ -95,9 +95,31 @@ def wire(relay: Relay, client: redis.Redis, prefix: str) -> Iterator[Wire]:
     wire.client.close()
 
 
-def costs(wire: Wire, call: Callable[[Any], Any], place: Any, trips: int) -> None:
+RAISES: dict[str, type[Exception]] = {
+    "get missing": KeyError,
+    "get missing by path": KeyError,
+    "get by missing path": KeyError,
+    "get through a scalar": KeyError,
+    "get out of range": IndexError,
+    "del missing": KeyError,
+    "del out of range": IndexError,
+    "pop missing": KeyError,
+    "pop out of range": IndexError,
+    "remove missing": ValueError,
+    "remove a container": ValueError,
+    "index missing": ValueError,
+    "index of a container": ValueError,
+    "ttl missing": KeyError,
+}
+
+
+def costs(wire: Wire, verb: str, table: dict[str, Any], place: Any) -> None:
     """Compare the cost of a call at a place, counted at the socket and at the server."""
-    traffic = wire.cost(lambda: call(place))
+    call, trips = table[verb]
+    before = wire.relay.traffic
+    with pytest.raises(RAISES[verb]) if verb in RAISES else contextlib.nullcontext():
+        call(place)
+    traffic = wire.relay.traffic - before
     assert (traffic.requests, traffic.turns) == (trips, trips)
 
     wire.d["doc"], wire.d["other"] = CONTENT, {"x": 1}
@@ -127,7 +149,7 @@ OBJECT: dict[str, tuple[Callable[[Any], Any], int]] = {
     "set new": (lambda o: o.__setitem__("new", {"a": [1]}), 1),
     "set by path": (add(("object", "b", "c", "new"), 2), 1),
     "set element by path": (add(("object", "b", "c", "d", -1), 2), 1),
-    "set float to repair": (lambda o: o.__setitem__("number", 8102895618387548.0), 1),
+    "set float to repair": (lambda o: o.__setitem__("number", 0.23217612806301458), 1),
     "del": (lambda o: o.__delitem__("number"), 1),
     "del missing": (lambda o: o.__delitem__("missing"), 1),
     "del by path": (lambda o: o.__delitem__(("object", "b", "c")), 1),
@@ -170,7 +192,7 @@ OBJECT: dict[str, tuple[Callable[[Any], Any], int]] = {
     "concat": (lambda o: o.concat("text", "d"), 1),
     "merge": (lambda o: o.merge({"number": None, "object": {"a": 2}}), 1),
     "replace": (lambda o: o.replace({"a": 1}), 1),
-    "get_many": (lambda o: o.get_many(["number", "object", "missing", ("object", "a")]), 1),
+    "get_many": (lambda o: o.get_many(["number", "object", ("object", "a")]), 1),
     "query": (lambda o: o.query("$..e"), 1),
     "modify": (lambda o: o.modify(lambda value: {**value, "a": 1}), 2),
     "at": (lambda o: o.at("object", "b", "c", "d", -1), 0),
@@ -193,7 +215,7 @@ ARRAY: dict[str, tuple[Callable[[Any], Any], int]] = {
     "del extended slice": (lambda a: a.__delitem__(slice(None, None, 2)), 2),
     "append": (lambda a: a.append({"a": [1]}), 1),
     "append maxlen": (lambda a: a.append(1, maxlen=3), 1),
-    "append float to repair": (lambda a: a.append(8102895618387548.0), 1),
+    "append float to repair": (lambda a: a.append(0.23217612806301458), 1),
     "extend": (lambda a: a.extend(range(10)), 1),
     "+=": (lambda a: a.__iadd__([1, 2]), 1),
     "insert": (lambda a: a.insert(1, "x"), 1),
@@ -228,7 +250,7 @@ ARRAY: dict[str, tuple[Callable[[Any], Any], int]] = {
     "incr": (lambda a: a.incr(0), 1),
     "toggle": (lambda a: a.toggle(-1), 1),
     "concat": (lambda a: a.concat(3, "y"), 1),
-    "get_many": (lambda a: a.get_many([0, 1, 99]), 1),
+    "get_many": (lambda a: a.get_many([0, 1, 2]), 1),
     "replace": (lambda a: a.replace([1]), 1),
     "query": (lambda a: a.query("$[*]"), 1),
     "modify": (lambda a: a.modify(lambda value: value[::-1]), 2),
@@ -319,26 +341,22 @@ DICT: dict[str, tuple[Callable[[Any], Any], int]] = {
 
 @pytest.mark.parametrize("verb", OBJECT)
 def test_object_round_trips(wire: Wire, verb: str):
-    call, trips = OBJECT[verb]
-    costs(wire, call, wire.d["doc"], trips)
+    costs(wire, verb, OBJECT, wire.d["doc"])
 
 
 @pytest.mark.parametrize("verb", ARRAY)
 def test_array_round_trips(wire: Wire, verb: str):
-    call, trips = ARRAY[verb]
-    costs(wire, call, wire.d["doc"]["array"], trips)
+    costs(wire, verb, ARRAY, wire.d["doc"]["array"])
 
 
 @pytest.mark.parametrize("verb", REFERENCE)
 def test_reference_round_trips(wire: Wire, verb: str):
-    call, trips = REFERENCE[verb]
-    costs(wire, call, wire.d.at("doc"), trips)
+    costs(wire, verb, REFERENCE, wire.d.at("doc"))
 
 
 @pytest.mark.parametrize("verb", DICT)
 def test_dict_round_trips(wire: Wire, verb: str):
-    call, trips = DICT[verb]
-    costs(wire, call, wire.d, trips)
+    costs(wire, verb, DICT, wire.d)
 
 
 def test_every_public_verb_is_counted():
@@ -353,7 +371,9 @@ def test_every_public_verb_is_counted():
     counted_below = {"to_python", "items", "values", "keys", "copy", "popitem", "clear"}
     assert not uncounted(JSONObject, OBJECT, {"fromkeys"})
     assert not uncounted(JSONArray, ARRAY, set())
-    assert not uncounted(RedisJSONDict, DICT, counted_below | {"fromkeys", "close", "from_url"})
+    assert not uncounted(
+        RedisJSONDict, DICT, counted_below | {"fromkeys", "close", "from_url", "pipeline"}
+    )
     assert not {n for n, v in vars(Reference).items() if isinstance(v, verb)} - set(REFERENCE)
 
 

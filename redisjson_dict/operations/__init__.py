@@ -113,14 +113,18 @@ class Operation(NamedTuple, Generic[T]):
             Refusal: the server did nothing, and why is still to be found out.
             LookupError: what the place is, or is not; see design, errors.
         """
-        if refusal(reply):
-            if reply[0] == b">":
-                return UNDONE
-            error = failure(self.at, reply, self.wants)
-            if self.otherwise is not MISSING and isinstance(error, (KeyError, IndexError)):
-                return self.otherwise
-            raise error
-        return self.decode(self.at, reply)
+        try:
+            if refusal(reply):
+                if reply[0] == b">":
+                    undone: T = UNDONE  # seen by shells only
+                    return undone
+                raise failure(self.at, reply, self.wants)
+            return self.decode(self.at, reply)
+        except (KeyError, IndexError):
+            if self.otherwise is MISSING:
+                raise
+            otherwise: T = self.otherwise
+            return otherwise
 
     def with_source(self) -> Operation[T]:
         """Return the same operation with the script's text instead of its digest."""
@@ -296,10 +300,11 @@ def repair_arguments(at: Location, repairs: Iterable[Repair]) -> list[bytes]:
     """
     arguments = []
     for steps, increment, wanted in repairs:
-        if not all(is_writable(step) for step in steps if isinstance(step, str)):
+        odd = [step for step in steps if isinstance(step, str) and not is_writable(step)]
+        if odd:
             raise ValueRangeError(
                 f"the float {wanted.decode()} for {at.describe()} cannot be stored exactly below "
-                f"the member name {steps[-1]!r} on this server: round it, or store text",
+                f"the member name {odd[0]!r} on this server: round it, or store text",
                 location=at.describe(),
             )
         arguments += [b"".join(map(segment, steps)), increment, wanted]
@@ -443,7 +448,9 @@ def _anchored(at: Location, anchor: Location) -> Steps[bytes]:
         raise absent(at, -1, "") from None
 
 
-def explain(operation: Operation[Any], error: Exception | None) -> Steps[Exception]:
+def explain(
+    operation: Operation[Any], error: Exception | None
+) -> Generator[Operation[Any], Any, Exception]:
     """Find out why an operation did nothing, and return the error to raise.
 
     Args:

@@ -1,0 +1,239 @@
+"""`RedisJSONDict` over `redis.asyncio`: walking is free, verbs are awaited."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Self, SupportsIndex
+
+import redis.asyncio
+
+from redisjson_dict import toplevel, verbs
+from redisjson_dict.errors import NotADocumentError
+from redisjson_dict.exchange import slot_of
+from redisjson_dict.execute import Awaiting
+from redisjson_dict.expiry import Block, Expiry, Seconds
+from redisjson_dict.keyspace import Keyspace, prefix_of
+from redisjson_dict.location import Location, Settings
+from redisjson_dict.operations import MISSING, Container, arrays, documents, objects, values
+from redisjson_dict.pipeline import AsyncPipeline
+from redisjson_dict.references import Awaited, DocumentVerbs, PlaceVerbs, verb
+
+__all__ = ["AsyncReference", "RedisJSONDict"]
+
+
+class AsyncReference(Awaited, PlaceVerbs):
+    """A place that is not known to exist: walking costs nothing, a verb is awaited.
+
+    ``await d["run"]["sample"]["positions"].append(3)`` is one round trip. A container that is read
+    comes as plain data. A reference to nothing raises ``KeyError(path)``, one to the wrong kind
+    `TypeError`.
+    """
+
+    __slots__ = ()
+    get = verb(verbs.read)
+
+    async def items(self) -> AsyncIterator[tuple[str, Any]]:
+        """Iterate the members of an object: scalars by value, containers as references.
+
+        Cost: one round trip a page of 1,000.
+        """
+        names, first = await self._run(objects.members(self._subject, toplevel.PAGE))
+        for name, value in zip(names, first, strict=False):
+            yield name, self._walkable(value)
+        for start in range(toplevel.PAGE, len(names), toplevel.PAGE):
+            page = {name: (name,) for name in names[start : start + toplevel.PAGE]}
+            found = await self._run(values.get_many(self._subject, page))
+            for name, value in found.items():
+                yield name, value
+
+    async def elements(self) -> AsyncIterator[Any]:
+        """Iterate the elements of an array: scalars by value, containers as references.
+
+        Cost: one round trip a page of 1,000.
+        """
+        start, size = 0, toplevel.PAGE
+        while size == toplevel.PAGE:
+            page = await self._run(arrays.elements(self._subject, start, toplevel.PAGE))
+            for value in page:
+                yield self._walkable(value)
+            start, size = start + toplevel.PAGE, len(page)
+
+    def _walkable(self, value: Any) -> Any:
+        return self._run.shown(value)
+
+
+class RedisJSONDict(Awaited, DocumentVerbs):
+    """A dict in Redis for asyncio: each top-level key is one RedisJSON document.
+
+    ``d["run"]["count"]`` walks without asking; what follows is awaited: ``.get()``, ``.set(v)``,
+    ``.append(x)`` and every other verb of a reference. Several tasks may share one dict.
+
+    Args:
+        client: the user's own `redis.asyncio.Redis` or `redis.asyncio.RedisCluster`: never changed,
+            never closed, its pool only borrowed from.
+        prefix: put in front of every key, literally.
+        namespace: the same as ``prefix=namespace + ":"``.
+        expire: the time to live of every document that is assigned, in seconds or as a timedelta;
+            None: permanent.
+        preserve_expiration: whether a document that is assigned anew keeps its remaining time.
+        default: called for a value of a foreign type when it is stored, as in `json.dumps`.
+    """
+
+    __slots__ = ("__weakref__", "_expiry", "_owned")
+    get = verb(toplevel.read)
+
+    def __init__(
+        self,
+        client: redis.asyncio.Redis | redis.asyncio.RedisCluster,
+        prefix: str = "",
+        *,
+        namespace: str | None = None,
+        expire: Seconds | None = None,
+        preserve_expiration: bool = False,
+        default: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if not isinstance(client, (redis.asyncio.Redis, redis.asyncio.RedisCluster)) or isinstance(
+            client, redis.asyncio.client.Pipeline
+        ):
+            raise TypeError(
+                "the client is a redis.asyncio.Redis or RedisCluster, not "
+                f"{type(client).__module__}.{type(client).__name__}"
+            )
+        self._expiry = Expiry(expire, preserve_expiration)
+        settings = Settings(default, self._expiry.lifetime)
+        space = Keyspace(prefix_of(prefix, namespace), settings, slot_of(client))
+        super().__init__(Awaiting(client, _walk, AsyncReference), space)
+        self._owned = False
+
+    @classmethod
+    def from_url(cls, url: str, prefix: str = "", **options: Any) -> Self:
+        """Return a dict with a client of its own, which `aclose` closes.
+
+        Args:
+            url: as `redis.asyncio.Redis.from_url` takes it.
+            prefix: put in front of every key.
+            options: those of the constructor; all others go to the client.
+        """
+        own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
+        mapping = cls(redis.asyncio.Redis.from_url(url, **options), prefix, **own)
+        mapping._owned = True
+        return mapping
+
+    async def aclose(self) -> None:
+        """Close the client, if `from_url` made it; a user's own client stays open."""
+        if self._owned:
+            await self._run.client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __getitem__(self, key: Any) -> AsyncReference:
+        """Return a reference to a document, or with a path to a place inside one. Cost: none."""
+        return AsyncReference(self._run, self._subject.target(key).refer())
+
+    def at(self, key: str, *steps: str | SupportsIndex) -> AsyncReference:
+        """Return a reference to a document, or to a place inside one. Cost: none."""
+        return self[(key, *steps)]
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        """Iterate the keys, in no particular order, each once: SCAN with a large COUNT."""
+        async for place in self._places():
+            yield place.name
+
+    async def keys(self) -> list[str]:
+        """Return all keys."""
+        return [place.name async for place in self._places()]
+
+    async def values(self) -> AsyncIterator[Any]:
+        """Iterate the values: scalars by value, containers as references."""
+        async for _, value in self.items():
+            yield value
+
+    async def items(self) -> AsyncIterator[tuple[str, Any]]:
+        """Iterate keys and values, 1,000 in a round trip: scalars, and references."""
+        async for page in self._pages():
+            found = await self._run(toplevel.fetch_page(self._subject, page))
+            for place, value in zip(page, found, strict=True):
+                if value is not MISSING and not isinstance(value, NotADocumentError):
+                    yield place.name, self._run.shown(value)
+
+    async def length(self) -> int:
+        """Count the documents: walks the server's keyspace with SCAN."""
+        return len(await self.keys())
+
+    async def to_python(self) -> dict[str, Any]:
+        """Return all documents as plain data: SCAN, and one round trip per 1,000 of them."""
+        content = {}
+        async for page in self._pages():
+            read = await self._run(toplevel.read_page(self._subject, page))
+            for place, value in zip(page, read, strict=True):
+                if value is not MISSING:
+                    content[place.name] = value
+        return content
+
+    async def clear(self) -> None:
+        """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
+        async for page in self._pages():
+            await self._run(toplevel.drop(self._subject, page))
+
+    async def popitem(self) -> tuple[str, Any]:
+        """Remove some document and return its key and content.
+
+        Raises:
+            KeyError: there is none.
+        """
+        async for place in self._places():
+            try:
+                return place.name, await self._run(documents.pop(place))
+            except (KeyError, NotADocumentError):  # taken, or replaced, in between
+                continue
+        raise KeyError("popitem(): dictionary is empty")
+
+    def pipeline(self, *, atomic: bool = True) -> AsyncPipeline:
+        """Return an ``async with`` block whose writes are sent at its end, in one round trip.
+
+        Args:
+            atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
+                Otherwise one batch without a transaction for each node.
+        """
+        return AsyncPipeline(self._run, self._subject, atomic)
+
+    def expire_at(self, time: Seconds) -> Block:
+        """Give documents that are assigned in a ``with`` block another time to live.
+
+        In force for the task that entered, until the block ends, however it ends.
+        """
+        return self._expiry.block(time)
+
+    def _places(self) -> AsyncIterator[Location]:
+        return _found(self._subject, self._run)
+
+    async def _pages(self) -> AsyncIterator[list[Location]]:
+        page: list[Location] = []
+        async for place in self._places():
+            page.append(place)
+            if len(page) == toplevel.PAGE:
+                yield page
+                page = []
+        if page:
+            yield page
+
+
+async def _found(space: Keyspace, run: Awaiting) -> AsyncIterator[Location]:
+    async for key in run.scan(space.pattern):
+        for place in space.found([key]):
+            yield place
+
+
+def _walk(run: Awaiting, found: Container) -> AsyncReference:
+    """Return a reference to a container that was found."""
+    return AsyncReference(run, found.at.refer())

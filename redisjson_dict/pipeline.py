@@ -1,0 +1,137 @@
+"""Batches: many writes, one round trip, all or nothing sent."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+from redisjson_dict import toplevel
+from redisjson_dict.errors import PipelineError
+from redisjson_dict.exchange import slot_of
+from redisjson_dict.execute import Awaiting, Blocking, Shell
+from redisjson_dict.expiry import owner
+from redisjson_dict.keyspace import Keyspace
+from redisjson_dict.operations import Verb
+from redisjson_dict.queue import Pending, Queue
+from redisjson_dict.references import DocumentVerbs, PlaceVerbs, Queued, Writing
+
+__all__ = ["AsyncPipeline", "Batch", "BatchReference", "Pending", "Pipeline"]
+
+S = TypeVar("S", bound=Shell)
+
+
+class BatchReference(Queued, Writing, PlaceVerbs):
+    """A place reached through a batch: walking costs nothing, verbs are queued."""
+
+    __slots__ = ()
+
+
+class Batch(Queued, DocumentVerbs):
+    """The dict as seen in a batch: nothing is read, every verb is queued.
+
+    ``batch["a"]["b"].append(3)`` walks lazily. Verbs return a `Pending`.
+    """
+
+    __slots__ = ("_queue",)
+    __iter__ = None
+    __contains__ = None
+
+    def __init__(self, queue: Queue, space: Keyspace) -> None:
+        super().__init__(self._add, space)
+        self._queue = queue
+
+    def __getitem__(self, key: Any) -> BatchReference:
+        """Return a reference to a document, or with a path to a place inside one."""
+        return BatchReference(self._run, self._subject.target(key).refer())
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Queue the assignment of a document, or with a path of a value inside one."""
+        self._run(toplevel.assign(self._subject, key, value))
+
+    def __delitem__(self, key: Any) -> None:
+        """Queue the removal of a document, or with a path of a value inside one."""
+        self._run(toplevel.delete(self._subject, key))
+
+    def __len__(self) -> int:
+        """Count what is queued."""
+        return len(self._queue.entries)
+
+    def at(self, key: str, *steps: Any) -> BatchReference:
+        """Return a reference to a document, or to a place inside one."""
+        return self[(key, *steps)]
+
+    def _add(self, verb: Verb[Any]) -> Pending[Any]:
+        return self._queue.add(verb, answers=True)
+
+
+class _Block(Generic[S]):
+    """What blocking and asyncio batches have in common: opening, joining, giving up."""
+
+    __slots__ = ("_atomic", "_entered", "_run", "_space")
+
+    def __init__(self, run: S, space: Keyspace, atomic: bool) -> None:
+        self._run = run
+        self._space = space
+        self._atomic = atomic
+        self._entered: list[tuple[tuple[int, int], int]] = []
+
+    def _open(self) -> Batch:
+        now = owner()
+        queue = self._run.batches.get(now)
+        if queue is None:
+            queue = Queue(self._run.shown, slot_of(self._run.client), self._atomic)
+            self._run.batches[now] = queue
+            self._entered.append((now, -1))
+        else:  # join the one that is open
+            self._entered.append((now, len(queue.entries)))
+        return Batch(queue, self._space)
+
+    def _end(self, failed: bool) -> Queue | None:
+        """Return what is to be sent now, if anything."""
+        entered_by, joined = self._entered.pop()
+        if entered_by != owner():
+            raise PipelineError("a batch ends in the thread and task that opened it")
+        if joined >= 0:
+            if failed:
+                del self._run.batches[entered_by].entries[joined:]
+            return None
+        queue = self._run.batches.pop(entered_by)
+        return None if failed else queue
+
+
+class Pipeline(_Block[Blocking]):
+    """A ``with`` block whose writes are sent at its end, in one round trip."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Batch:
+        return self._open()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        queue = self._end(error is not None)
+        if queue is not None:
+            self._run.commit(queue)
+
+
+class AsyncPipeline(_Block[Awaiting]):
+    """An ``async with`` block whose writes are sent at its end, in one round trip."""
+
+    __slots__ = ()
+
+    async def __aenter__(self) -> Batch:
+        return self._open()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        queue = self._end(error is not None)
+        if queue is not None:
+            await self._run.commit(queue)

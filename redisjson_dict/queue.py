@@ -1,0 +1,130 @@
+"""What a batch holds until it is sent: operations, and promises of their results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from redisjson_dict.errors import PipelineError
+from redisjson_dict.operations import Flow, Operation, Verb
+
+__all__ = ["Pending", "Queue", "batch_error", "name_of"]
+
+T = TypeVar("T")
+
+
+class Pending(Generic[T]):
+    """The result of a verb in a batch, there once the batch was sent."""
+
+    __slots__ = ("_error", "_known", "_show", "_value")
+
+    def __init__(self, show: Callable[[Any], Any]) -> None:
+        self._known = False
+        self._error: Exception | None = None
+        self._value: Any = None
+        self._show = show
+
+    def __repr__(self) -> str:
+        return f"<Pending: {'known' if self._known else 'not sent yet'}>"
+
+    def result(self) -> T:
+        """Return the verb's result.
+
+        Raises:
+            PipelineError: the batch was not sent yet, or never will be.
+            RedisJSONDictError, LookupError, TypeError: what the verb would have raised.
+        """
+        if not self._known:
+            raise PipelineError("the result is there after the batch was sent: after its block")
+        if self._error is not None:
+            raise self._error
+        value: T = self._show(self._value)
+        return value
+
+    def resolve(self, value: Any) -> None:
+        """Keep the promise."""
+        self._value, self._known = value, True
+
+    def fail(self, error: Exception) -> None:
+        """Break the promise."""
+        self._error, self._known = error, True
+
+
+class Queue:
+    """The operations of an open batch, in order.
+
+    Args:
+        show: makes of a result what a reader gets.
+        slot: tells which keys one transaction may touch together; None: all.
+        atomic: whether all are applied in one transaction.
+    """
+
+    __slots__ = ("_show", "_slot", "atomic", "entries")
+
+    def __init__(
+        self, show: Callable[[Any], Any], slot: Callable[[bytes], Any] | None, atomic: bool
+    ) -> None:
+        self._show = show
+        self._slot = slot
+        self.atomic = atomic
+        self.entries: list[tuple[Operation[Any], Pending[Any]]] = []
+
+    @property
+    def key(self) -> bytes:
+        """The key that routes the whole batch on a Cluster.
+
+        Raises:
+            PipelineError: the batch is atomic, but its keys are in several slots.
+        """
+        keys = {operation.at.key for operation, _ in self.entries}
+        first = self.entries[0][0].at.key
+        if self._slot is not None and len({self._slot(key) for key in keys}) > 1:
+            raise PipelineError(
+                f"the batch changes {len(keys)} documents in several slots of the cluster, which "
+                "no transaction can; nothing was sent. Keep keys together by a hash tag in "
+                "braces, or ask for pipeline(atomic=False)"
+            )
+        return first
+
+    def add(self, verb: Verb[Any], *, answers: bool) -> Pending[Any]:
+        """Queue a verb.
+
+        Args:
+            verb: what to do.
+            answers: whether the caller gets the promise of its result.
+
+        Raises:
+            PipelineError: it must read first; or its result matters and nobody would get it.
+        """
+        if isinstance(verb, Flow):
+            raise PipelineError(
+                f"this verb at {verb.at.describe()} must read before it writes, which a batch "
+                "cannot: do it outside of the batch"
+            )
+        if verb.answers and not answers:
+            raise PipelineError(
+                f"{name_of(verb)} at {verb.at.describe()} returns what it finds, which is not "
+                "known before the batch is sent: call it through the batch, as in "
+                "'with d.pipeline() as batch: pending = batch.pop(...)'"
+            )
+        pending: Pending[Any] = Pending(self._show)
+        self.entries.append((verb, pending))
+        return pending
+
+
+def name_of(operation: Operation[Any]) -> str:
+    """Return what to call an operation in a message."""
+    return operation.script.name if operation.script else str(operation.command[0])
+
+
+def batch_error(queue: Queue, failed: list[tuple[Operation[Any], Exception]]) -> PipelineError:
+    """Return the error for a batch in which some operations failed."""
+    operation, reason = failed[0]
+    total = len(queue.entries)
+    error = PipelineError(
+        f"{name_of(operation)} at {operation.at.describe()} failed: {reason!r}; "
+        f"{total - len(failed)} of the batch's {total} operations were applied",
+        location=operation.at.describe(),
+    )
+    error.__cause__ = reason
+    return error
