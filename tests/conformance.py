@@ -345,9 +345,6 @@ MAPPING_CASES = [
     "m.setdefault()",
     "m.setdefault('a', 1, 2)",
     # update and merging
-    "m.update()",
-    "m.update({})",
-    "m.update([])",
     "m.update({'a': 5, 'new': [1]})",
     "m.update([('a', 5), ['new', {}]])",
     "m.update((k, 1) for k in 'xyz')",

@@ -163,7 +163,6 @@ OBJECT_VERBS: dict[str, Callable[[JSONObject], Any]] = {
     "copy.copy": copy.copy,
     "copy.deepcopy": copy.deepcopy,
     "pickle": pickle.dumps,
-    "get_many": lambda o: o.get_many(["a", "b"]),
     "setitem": lambda o: o.__setitem__("a", 1),
     "setitem new": lambda o: o.__setitem__("new", {"x": 1}),
     "setitem float": lambda o: o.__setitem__("new", 0.1 + 0.2),
@@ -217,7 +216,6 @@ ARRAY_VERBS: dict[str, Callable[[JSONArray], Any]] = {
     "index": lambda a: a.index(1),
     "index container": lambda a: a.index([1]),
     "count": lambda a: a.count(1),
-    "get_many": lambda a: a.get_many([0, 1]),
     "setitem": lambda a: a.__setitem__(0, 1),
     "setitem negative": lambda a: a.__setitem__(-1, 1),
     "setitem slice": lambda a: a.__setitem__(slice(1, 2), [1]),
@@ -540,7 +538,6 @@ _NOWHERE = [
     ("n", 0),
     ("s", 0),
     ("l", 0, 0),
-    (" odd", "a"),
 ]
 
 

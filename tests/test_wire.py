@@ -192,7 +192,7 @@ OBJECT: dict[str, tuple[Callable[[Any], Any], int]] = {
     "concat": (lambda o: o.concat("text", "d"), 1),
     "merge": (lambda o: o.merge({"number": None, "object": {"a": 2}}), 1),
     "replace": (lambda o: o.replace({"a": 1}), 1),
-    "get_many": (lambda o: o.get_many(["number", "object", ("object", "a")]), 1),
+    "get_many": (lambda o: o.get_many(["number", "object", "missing", ("object", "a")]), 1),
     "query": (lambda o: o.query("$..e"), 1),
     "modify": (lambda o: o.modify(lambda value: {**value, "a": 1}), 2),
     "at": (lambda o: o.at("object", "b", "c", "d", -1), 0),
