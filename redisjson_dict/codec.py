@@ -22,7 +22,7 @@ import orjson
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
-__all__ = ["Encoded", "Repair", "decode", "encode", "plain", "to_python"]
+__all__ = ["Encoded", "Repair", "brief", "decode", "encode", "plain", "to_python"]
 
 Default = Callable[[Any], Any] | None
 
@@ -126,12 +126,12 @@ def to_python(value: Any) -> Any:
 
 def _encode_container(value: Any, depth: int) -> Encoded | None:
     """Encode JSON's own types; None when something else is among them."""
+    floats = _survey(value, depth)  # first: orjson does not survive tuples nested too deep
+    if floats is None:
+        return None
     try:
         text = orjson.dumps(value, option=_OPTIONS)
-    except (TypeError, RecursionError):
-        return None
-    floats = _survey(value, depth)
-    if floats is None:
+    except TypeError:
         return None
     return _exact(value, text) if floats else Encoded(text)
 
@@ -214,9 +214,9 @@ class _Plain:
         if isinstance(value, str):
             return self._text(value, "text")
         if isinstance(value, int):
-            return self._integer(int(value))
+            return self._integer(int.__int__(value))
         if isinstance(value, float):
-            return self._float(float(value))
+            return self._float(float.__float__(value))
         return self._compound(value)
 
     def _text(self, value: str, role: str) -> str:
@@ -225,7 +225,7 @@ class _Plain:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueRangeError(
-                f"{role} {value[:50]!a}{self._place()} holds a lone surrogate, which UTF-8 "
+                f"{role} {brief(value)}{self._place()} holds a lone surrogate, which UTF-8 "
                 "cannot carry"
             ) from error
         return text
@@ -248,8 +248,8 @@ class _Plain:
     def _compound(self, value: Any) -> Any:
         if id(value) in self._open:
             raise UnsupportedValueError(f"the value contains itself{self._place()}")
-        if len(self._open) > _LEVELS + 32:
-            self._too_deep()
+        if len(self._open) > _LEVELS + 32:  # deeper than containers can be: by default=
+            self._unsupported(value)
         self._open.add(id(value))
         try:
             return self._container(value)
@@ -262,9 +262,7 @@ class _Plain:
             value = fetch(value)
         if isinstance(value, Mapping):
             self._check_depth()
-            return {
-                self._name(key): self._below(self._name(key), item) for key, item in value.items()
-            }
+            return self._members(value)
         if isinstance(value, Sequence) and not isinstance(value, _NOT_ARRAYS):
             self._check_depth()
             return [self._below(index, item) for index, item in enumerate(value)]
@@ -279,6 +277,17 @@ class _Plain:
             self._unsupported(value)
         return self.convert(replaced)
 
+    def _members(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+        members: dict[str, Any] = {}
+        for key, item in value.items():
+            name = self._name(key)
+            if name in members:
+                raise UnsupportedValueError(
+                    f"two member names{self._place()} are the same text {brief(name)}"
+                )
+            members[name] = self._below(name, item)
+        return members
+
     def _below(self, step: str | int, item: Any) -> Any:
         self._steps.append(step)
         converted = self.convert(item)
@@ -289,7 +298,7 @@ class _Plain:
         if isinstance(key, str):
             return self._text(key, "member name")
         raise UnsupportedValueError(
-            f"member name {key!r}{self._place()} is {_article(key)}: JSON names are str"
+            f"member name {brief(key)}{self._place()} is {_article(key)}: JSON names are str"
         )
 
     def _check_depth(self) -> None:
@@ -311,8 +320,17 @@ class _Plain:
     def _place(self) -> str:
         if not self._steps:
             return ""
-        shown = "".join(f"[{step!r}]" for step in self._steps[:20])
+        shown = "".join(f"[{brief(step)}]" for step in self._steps[:20])
         return f" at {shown}" + ("..." if len(self._steps) > 20 else "")
+
+
+def brief(value: Any) -> str:
+    """Return what to call a value in a message: its repr, bounded."""
+    try:
+        text = ascii(value)
+    except (ValueError, RecursionError):  # an integer too long for the limit on its digits
+        return f"<{type(value).__name__}>"
+    return text if len(text) <= 120 else f"{text[:80]}...{text[-20:]}"
 
 
 def _dtype_kind(value: Any) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 from redisjson_dict import verbs
 from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
 from redisjson_dict.execute import Blocking
-from redisjson_dict.keys import index_of, lookup, named_items, path_of, target
+from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
 from redisjson_dict.location import Location
 from redisjson_dict.operations import MISSING, Container, arrays, objects, or_else, scalars, values
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
@@ -114,7 +114,16 @@ class Live:
         return self._run(values.modify(self._at, function, tries, self._kind))
 
     def _is_at(self, place: Location, run: Blocking) -> bool:
-        return self._run is run and self._at.same_place(place)
+        """Return whether this is the live value of a place: then assigning it changes nothing.
+
+        After ``a[-1] += [x]`` the index is asked for once more: it may mean another element now.
+        """
+        if self._run is not run or self._at.key != place.key:
+            return False
+        if self._at.asked is None or self._at.asked != place.steps:
+            return self._at.steps == place.steps
+        now = run(or_else(values.fetch(place), None))
+        return isinstance(now, Live) and now._at.steps == self._at.steps
 
 
 class JSONObject(Live, MutableMapping[str, Any]):
@@ -271,7 +280,7 @@ class JSONObject(Live, MutableMapping[str, Any]):
         Args:
             keys: names, or paths.
         """
-        return self._run(verbs.get_many(self._at, keys))
+        return self._run(verbs.get_many(self._at, keys, "object"))
 
     def replace(self, value: Mapping[str, Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -339,7 +348,7 @@ class JSONArray(Live, MutableSequence[Any]):
             self._run(values.delete(self._element(index)))
 
     def __contains__(self, value: object) -> bool:
-        return bool(self._run(arrays.holds(self._at, value)))
+        return bool(self._run(arrays.holds(self._at, _needle(value))))
 
     def __len__(self) -> int:
         """Count the elements. Cost: one round trip."""
@@ -356,7 +365,9 @@ class JSONArray(Live, MutableSequence[Any]):
             start += PAGE
 
     def __reversed__(self) -> Iterator[Any]:
-        stop = len(self)
+        return self._backwards(len(self))
+
+    def _backwards(self, stop: int) -> Iterator[Any]:
         while stop > 0:
             start = max(0, stop - PAGE)
             page = self._run(arrays.elements(self._at, start, stop - start))
@@ -382,7 +393,7 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def pop(self, index: SupportsIndex = -1) -> Any:
         """Remove an element and return it as plain data. Cost: one round trip."""
-        return self._run(values.pop(self._element(index)))
+        return self._run(values.pop(self._element(ssize(index))))
 
     def remove(self, value: Any) -> None:
         """Remove the first element that equals a value. Cost: one round trip.
@@ -390,7 +401,7 @@ class JSONArray(Live, MutableSequence[Any]):
         Something else than str, int, float, bool or None is looked for here: two round trips,
         the array travels.
         """
-        self._run(arrays.remove(self._at, value))
+        self._run(arrays.remove(self._at, _needle(value)))
 
     def clear(self) -> None:
         """Remove all elements. Cost: one round trip."""
@@ -398,11 +409,11 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def index(self, value: Any, start: int = 0, stop: int = 2**53) -> int:
         """Return where a value is first found. Cost: one round trip, as for `remove`."""
-        return int(self._run(arrays.index(self._at, value, start, stop)))
+        return int(self._run(arrays.index(self._at, _needle(value), start, stop)))
 
     def count(self, value: Any) -> int:
         """Count the elements that equal a value; the array travels once."""
-        return int(self._run(arrays.count(self._at, value)))
+        return int(self._run(arrays.count(self._at, _needle(value))))
 
     def reverse(self) -> None:
         """Reverse by compare-and-set: two round trips, the array travels."""
@@ -415,7 +426,7 @@ class JSONArray(Live, MutableSequence[Any]):
             key: gets an element as plain data.
             reverse: descending.
         """
-        self._run(arrays.sort(self._at, key, bool(reverse)))
+        self._run(verbs.sort(self._at, key=key, reverse=reverse))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (list, JSONArray)):
@@ -457,12 +468,16 @@ class JSONArray(Live, MutableSequence[Any]):
         return self
 
     def __mul__(self, times: SupportsIndex) -> list[Any]:
-        return self.to_python() * _times(times)
+        if not hasattr(type(times), "__index__"):
+            return NotImplemented
+        return self.to_python() * operator.index(times)
 
     __rmul__ = __mul__
 
     def __imul__(self, times: SupportsIndex) -> Self:
-        self._run(arrays.repeat(self._at, _times(times)))
+        if not hasattr(type(times), "__index__"):
+            return NotImplemented
+        self._run(arrays.repeat(self._at, operator.index(times)))
         return self
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
@@ -486,7 +501,7 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def get_many(self, indices: Iterable[SupportsIndex]) -> dict[int, Any]:
         """Return those of several elements that are there, in one round trip."""
-        return self._run(verbs.get_many(self._at, map(index_of, indices)))
+        return self._run(verbs.get_many(self._at, map(index_of, indices), "array"))
 
     def replace(self, value: Iterable[Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -513,10 +528,6 @@ def _as_list(other: list[Any] | JSONArray) -> list[Any]:
     return other if isinstance(other, list) else other.to_python()
 
 
-def _times(times: SupportsIndex) -> int:
-    try:
-        return operator.index(times)
-    except TypeError:
-        raise TypeError(
-            f"can't multiply sequence by non-int of type {type(times).__name__!r}"
-        ) from None
+def _needle(value: Any) -> Any:
+    """Return what to look for: of a live value the content, fetched once."""
+    return value.to_python() if isinstance(value, Live) else value

@@ -16,9 +16,12 @@ from typing import Any
 
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
+    BusyLoadingError,
     ClusterDownError,
     ConnectionError,
     MovedError,
+    ReadOnlyError,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -39,6 +42,8 @@ Replies = list[Any]
 
 _TRIES = 16
 REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
+_REFUSED = (AuthenticationError, BusyLoadingError)
+_NOTHING_DONE = "the server refused, so nothing was changed"
 _NOTHING_SENT = "nothing was sent, so nothing was changed"
 _UNKNOWN = (
     "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
@@ -165,7 +170,7 @@ def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
     except BaseException as error:
         if connection is not None:
             connection.disconnect()
-        error.add_note(progress.note)
+        error.add_note(_known(progress, error))
         raise
     finally:
         if single:
@@ -213,7 +218,7 @@ async def _aborrowed(node: Any, progress: _Progress) -> AsyncIterator[Any]:
     except BaseException as error:
         if connection is not None:
             await connection.disconnect(nowait=True)
-        error.add_note(progress.note)
+        error.add_note(_known(progress, error))
         raise
     finally:
         if single:
@@ -237,6 +242,12 @@ async def _has_unread(connection: Any) -> bool:
     """Return whether the socket is closed, or has a reply that nobody waits for."""
     probe = getattr(connection, "can_read", None) or connection.can_read_destructive
     return bool(await probe())
+
+
+def _known(progress: _Progress, error: BaseException) -> str:
+    """Return what is known about the outcome; some connection errors are the server's answer."""
+    said_by_server = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
+    return _NOTHING_DONE if said_by_server else progress.note
 
 
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:

@@ -158,13 +158,19 @@ class Blocking(Shell):
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                reply = self.client.execute_command(*_scan(cursor, pattern), **node)
-                cursor, keys = scanned(reply)
+                cursor, keys = self._page(cursor, pattern, node)
                 yield from _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
             self._drive(_perform(_json_probe(pattern)))
+
+    def _page(self, cursor: int, pattern: bytes, node: dict[str, Any]) -> tuple[int, list[bytes]]:
+        try:
+            return scanned(self.client.execute_command(*_scan(cursor, pattern), **node))
+        except ResponseError:  # Valkey does complain
+            self._drive(_perform(_json_probe(pattern)))
+            raise
 
     def _drive(self, asking: Asking[T]) -> T:
         started = time.monotonic()
@@ -205,11 +211,13 @@ class Blocking(Shell):
     def _send(self, operation: Operation[Any]) -> Reply:
         if not operation.resend:
             return _only(exchange(self.client, operation.at.key, [operation.command]))
-        if operation.script is None:  # redis-py's client-side cache asks for the keys
-            return self.client.execute_command(
-                *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
-            )
-        return self.client.execute_command(*operation.command, NEVER_DECODE=True)
+        if operation.script is not None:
+            return self.client.execute_command(*operation.command, NEVER_DECODE=True)
+        if _has_decoder(self.client, operation.command[0]):
+            return _only(exchange(self.client, operation.at.key, [operation.command]))
+        return self.client.execute_command(
+            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
+        )
 
 
 class Awaiting(Shell):
@@ -263,14 +271,22 @@ class Awaiting(Shell):
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                reply = await self.client.execute_command(*_scan(cursor, pattern), **node)
-                cursor, keys = scanned(reply)
+                cursor, keys = await self._page(cursor, pattern, node)
                 for key in _unseen(keys, seen):
                     yield key
                 if cursor == 0:
                     break
         if not seen:
             await self._drive(_perform(_json_probe(pattern)))
+
+    async def _page(
+        self, cursor: int, pattern: bytes, node: dict[str, Any]
+    ) -> tuple[int, list[bytes]]:
+        try:
+            return scanned(await self.client.execute_command(*_scan(cursor, pattern), **node))
+        except ResponseError:
+            await self._drive(_perform(_json_probe(pattern)))
+            raise
 
     async def _drive(self, asking: Asking[T]) -> T:
         started = time.monotonic()
@@ -310,11 +326,13 @@ class Awaiting(Shell):
     async def _send(self, operation: Operation[Any]) -> Reply:
         if not operation.resend:
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-        if operation.script is None:
-            return await self.client.execute_command(
-                *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
-            )
-        return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
+        if operation.script is not None:
+            return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
+        if _has_decoder(self.client, operation.command[0]):
+            return _only(await aexchange(self.client, operation.at.key, [operation.command]))
+        return await self.client.execute_command(
+            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
+        )
 
 
 def _perform(verb: Verb[T]) -> Asking[T]:
@@ -490,6 +508,21 @@ def _only(replies: list[Reply]) -> Reply:
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
+
+
+def _has_decoder(client: Any, command: str) -> bool:
+    """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
+    return command in _DECODED and command in getattr(client, "response_callbacks", ())
+
+
+def _cache_keys(operation: Operation[Any]) -> list[bytes]:
+    """Return what redis-py's client-side cache asks for: all keys that a read depends on."""
+    if operation.command[0] == "JSON.MGET":
+        return list(operation.command[1:-1])
+    return [operation.at.key]
 
 
 def _scan(cursor: int, pattern: bytes) -> tuple[Any, ...]:

@@ -6,10 +6,22 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
+from redisjson_dict.codec import brief
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
-from redisjson_dict.location import Location, Step
+from redisjson_dict.location import DEPTH_LIMIT, Location, Step
 
-__all__ = ["index_of", "lookup", "named_items", "path_of", "place", "target", "text_of_name"]
+__all__ = [
+    "index_of",
+    "lookup",
+    "named_items",
+    "path_of",
+    "place",
+    "ssize",
+    "target",
+    "text_of_name",
+]
+
+_FAR = 2**62
 
 
 def lookup(at: Location, key: Any) -> Location:
@@ -31,14 +43,19 @@ def target(at: Location, key: Any) -> Location:
 
     Raises:
         UnsupportedValueError: the key is neither str nor a path.
+        KeyError: a path that cannot lead anywhere.
         ValueRangeError: it holds a lone surrogate.
     """
     if type(key) is str:
         return at.descend((key,))
-    if isinstance(key, tuple):
-        steps = path_of(key)
-        return at.descend((text_of_name(steps[0]), *steps[1:]))
-    return at.descend((text_of_name(key),))
+    if not isinstance(key, tuple):
+        return at.descend((text_of_name(key),))
+    steps = path_of(key)
+    if isinstance(steps[0], int) or len(steps) > DEPTH_LIMIT:
+        raise KeyError(key)  # an object has no indices, and no document is that deep
+    found = at.descend(steps)
+    found.pathlike = True
+    return found
 
 
 def place(at: Location, key: Any) -> Location:
@@ -70,17 +87,29 @@ def text_of_name(key: Any) -> str:
     """
     if isinstance(key, str):
         return str.__str__(key)
-    raise UnsupportedValueError(f"keys are str, not {type(key).__name__}: {key!r}")
+    raise UnsupportedValueError(f"keys are str, not {type(key).__name__}: {brief(key)}")
 
 
 def index_of(key: Any) -> int:
     """Return an array index, with the error of `list` for anything that is none."""
     try:
-        return int(operator.index(key))
+        return _sane(operator.index(key))
     except TypeError:
         raise TypeError(
             f"list indices must be integers or slices, not {type(key).__name__}"
         ) from None
+
+
+def ssize(index: Any) -> int:
+    """Return an index where `list` wants one that fits its size type.
+
+    Raises:
+        OverflowError: it does not fit, as `list` says it.
+    """
+    number = operator.index(index)
+    if -(2**63) <= number < 2**63:
+        return int(number)
+    raise OverflowError("Python int too large to convert to C ssize_t")
 
 
 def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,10 +125,15 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     return {text_of_name(key): value for key, value in items.items()}
 
 
+def _sane(index: int) -> int:
+    """Return an index that can be spelled and sent; a larger one is out of range just the same."""
+    return max(-_FAR, min(_FAR, int(index)))
+
+
 def _index_step(step: Any, path: tuple[Any, ...]) -> int:
     try:
-        return int(operator.index(step))
+        return _sane(operator.index(step))
     except TypeError:
         raise UnsupportedValueError(
-            f"a path is made of names and indices; {path!r} has a {type(step).__name__}"
+            f"a path is made of names and indices; {brief(path)} has a {type(step).__name__}"
         ) from None

@@ -8,7 +8,7 @@ from typing import Any
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.keys import path_of, text_of_name
-from redisjson_dict.location import Location, Settings
+from redisjson_dict.location import DEPTH_LIMIT, Location, Settings
 
 __all__ = ["Keyspace", "prefix_of"]
 
@@ -51,9 +51,14 @@ class Keyspace:
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""
-        if isinstance(key, tuple):
-            return self.document(*path_of(key))
-        return self.document(key)
+        if not isinstance(key, tuple):
+            return self.document(key)
+        steps = path_of(key)
+        if len(steps) > DEPTH_LIMIT + 1:
+            raise KeyError(key)  # no document is that deep
+        at = self.document(*steps)
+        at.pathlike = True
+        return at
 
     def lookup(self, key: Any) -> Location:
         """Return the place that a key or path reads.

@@ -93,7 +93,7 @@ class Settings:
 
 
 class Location:
-    """A place in a document: never changed once made, compared by `same_place`.
+    """A place in a document: never changed once made.
 
     Attributes:
         name: the document's key as the user knows it, without prefix.
@@ -108,6 +108,7 @@ class Location:
         readable: whether every step can be read through by path.
         settings: what the dict was told.
         asked: the steps as first asked for, when a negative index was among them.
+        pathlike: whether the key that was asked for was spelled as a path.
     """
 
     __slots__ = (
@@ -117,6 +118,7 @@ class Location:
         "key",
         "name",
         "own",
+        "pathlike",
         "readable",
         "settings",
         "steps",
@@ -136,6 +138,7 @@ class Location:
         self.writable = True
         self.readable = True
         self.asked: tuple[Step, ...] | None = None
+        self.pathlike = False
 
     def _copy(self) -> Location:
         other = Location.__new__(Location)
@@ -150,6 +153,7 @@ class Location:
         other.writable = self.writable
         other.readable = self.readable
         other.asked = None
+        other.pathlike = False
         return other
 
     def __repr__(self) -> str:
@@ -187,7 +191,7 @@ class Location:
         """What the caller asked for: the argument of its `KeyError`."""
         rest = self.steps[self.own :] if self.own >= 0 else ()
         rest = rest or (self.name, *self.steps)
-        return rest[0] if len(rest) == 1 else rest
+        return rest[0] if len(rest) == 1 and not self.pathlike else rest
 
     def child(self, step: Step) -> Location:
         """Return the place one step further down."""
@@ -264,17 +268,20 @@ class Location:
         other.readable = all(map(is_readable, names))
         return other
 
-    def same_place(self, other: Location) -> bool:
-        """Return whether both denote one place, also when one was asked for by a negative index."""
-        return self.key == other.key and other.steps in (self.steps, self.asked)
-
 
 def normalized(steps: tuple[Step, ...]) -> str:
     """Return the normalized path of a place.
 
     Source: RFC 9535, section 2.7.
     """
-    return "$" + "".join(f"[{step}]" if isinstance(step, int) else f"[{step!r}]" for step in steps)
+    return "$" + "".join(
+        f"[{step}]" if isinstance(step, int) else f"['{step.translate(_ESCAPES)}']"
+        for step in steps
+    )
+
+
+_ESCAPES = {code: f"\\u{code:04x}" for code in range(32)}
+_ESCAPES |= {8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 39: "\\'", 92: "\\\\"}
 
 
 def _shorten(text: str) -> str:

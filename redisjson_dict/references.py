@@ -12,6 +12,7 @@ from typing import (
     Any,
     Concatenate,
     Generic,
+    NoReturn,
     ParamSpec,
     Self,
     SupportsIndex,
@@ -107,6 +108,9 @@ class PlaceVerbs(_Subject):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._subject.describe()}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self!r} is a place, not a value: copy or pickle its to_python()")
 
     def __getitem__(self, step: str | SupportsIndex | tuple[str | SupportsIndex, ...]) -> Self:
         """Return a reference to a place below. Cost: none."""

@@ -21,6 +21,7 @@ __all__ = [
     "failure",
     "has_json",
     "is_ok",
+    "missing",
     "only",
     "refusal",
     "text_of",
@@ -166,6 +167,11 @@ def _missing_key(at: Location, depth: int, kind: str, needed: str, found: str) -
     """Return the error for what a caller asked for below a place that is as it should be."""
     if depth == len(at.steps) and kind:
         return TypeError(f"{at.describe()} is {found}, not {needed}")
+    return missing(at)
+
+
+def missing(at: Location) -> KeyError | IndexError:
+    """Return the error for a key, an index or a path that was asked for and is not there."""
     key = at.asked_key
     if isinstance(key, int):
         return IndexError(f"index {key} is out of range, in {at.describe()}")

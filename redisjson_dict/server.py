@@ -234,7 +234,7 @@ class Server:
         process = self._process
         assert process is not None  # _launch has just set it
         deadline = time.monotonic() + _START_SECONDS
-        with redis.Redis.from_url(self.url, retry=None) as client:
+        with redis.Redis.from_url(self.url, retry=None, socket_timeout=1) as client:
             while time.monotonic() < deadline:
                 if process.poll() is not None:
                     return self._last_words()

@@ -6,12 +6,13 @@ shells.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from redisjson_dict.errors import NotADocumentError, UnsupportedValueError
+from redisjson_dict.errors import NotADocumentError, UnsupportedValueError, ValueRangeError
 from redisjson_dict.jsonpath import expression
-from redisjson_dict.keys import index_of, named_items, path_of, place
+from redisjson_dict.keys import named_items, path_of, place, ssize
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
@@ -95,6 +96,8 @@ def setdefault_at(at: Location, default: Any = None) -> Verb[Any]:
 def exists(at: Location) -> Verb[bool]:
     """Return whether something is at a place; a foreign key is none of ours."""
     operation = values.contains(at) if at.steps else documents.contains(at)
+    if at.own >= 0 and at.steps:
+        return operation
 
     def start() -> Steps[bool]:
         try:
@@ -102,7 +105,7 @@ def exists(at: Location) -> Verb[bool]:
         except NotADocumentError:
             return False
 
-    return operation if at.steps else Flow(at, start)
+    return Flow(at, start)
 
 
 def kind(at: Location) -> Verb[str]:
@@ -173,7 +176,7 @@ def extend(at: Location, items: Iterable[Any]) -> Verb[None]:
 
 def insert(at: Location, index: Any, value: Any) -> Verb[None]:
     """Add an element before a position, clamped to the ends."""
-    return arrays.insert(at, index_of(index), value)
+    return arrays.insert(at, ssize(index), value)
 
 
 def trim(at: Location, start: int, stop: int) -> Verb[None]:
@@ -185,7 +188,7 @@ def sort(
     at: Location, *, key: Callable[[Any], Any] | None = None, reverse: bool = False
 ) -> Verb[None]:
     """Sort an array by compare-and-set: two round trips, the array travels."""
-    return arrays.sort(at, key, bool(reverse))
+    return arrays.sort(at, key, bool(operator.index(reverse)))
 
 
 def length(at: Location) -> Verb[int]:
@@ -208,10 +211,17 @@ def query(at: Location, jsonpath: str, wants: str = "") -> Operation[list[Any]]:
     return values.query(at, expression(jsonpath, below_root=bool(at.steps)), wants)
 
 
-def get_many(at: Location, keys: Iterable[Any]) -> Verb[Found]:
+def get_many(at: Location, keys: Iterable[Any], wants: str = "") -> Verb[Found]:
     """Return those of several members or elements that are there."""
-    wanted = {key: path_of(key if isinstance(key, tuple) else (key,)) for key in keys}
-    return values.get_many(at, wanted)
+    wanted = {}
+    for key in keys:
+        try:
+            place(at, key)
+        except (TypeError, ValueRangeError):
+            hash(key)
+            continue
+        wanted[key] = path_of(key if isinstance(key, tuple) else (key,))
+    return values.get_many(at, wanted, wants)
 
 
 def replace(at: Location, value: Any) -> Verb[None]:

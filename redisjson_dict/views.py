@@ -7,7 +7,7 @@ snapshot once instead of asking for every element.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Set, ValuesView
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 __all__ = ["LiveItems", "LiveKeys", "LiveValues", "Source"]
 
@@ -84,7 +84,14 @@ class _SetOperations:
         return self._snapshot().isdisjoint(_snapshot(other))
 
 
-class LiveKeys(_SetOperations, KeysView[str]):
+class _Uncopied:
+    """Views are not copied or pickled, as dict's own."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {type(self).__name__!r} object")
+
+
+class LiveKeys(_Uncopied, _SetOperations, KeysView[str]):
     """The names, in the mapping's order."""
 
     def __init__(self, mapping: Source) -> None:
@@ -95,6 +102,9 @@ class LiveKeys(_SetOperations, KeysView[str]):
         return f"dict_keys({list(self)!r})"
 
     def __contains__(self, key: object) -> bool:
+        if isinstance(key, tuple):  # a path is no name
+            hash(key)
+            return False
         return key in self.mapping
 
     def __reversed__(self) -> Iterator[str]:
@@ -104,7 +114,7 @@ class LiveKeys(_SetOperations, KeysView[str]):
         return dict.fromkeys(self.mapping).keys()
 
 
-class LiveValues(ValuesView[Any]):
+class LiveValues(_Uncopied, ValuesView[Any]):
     """The values: scalars by value, containers as live proxies."""
 
     def __init__(self, mapping: Source) -> None:
@@ -124,7 +134,7 @@ class LiveValues(ValuesView[Any]):
         yield from reversed(list(self))
 
 
-class LiveItems(_SetOperations, ItemsView[str, Any]):
+class LiveItems(_Uncopied, _SetOperations, ItemsView[str, Any]):
     """Pairs of name and value: scalars by value, containers as live proxies."""
 
     def __init__(self, mapping: Source) -> None:
@@ -135,7 +145,10 @@ class LiveItems(_SetOperations, ItemsView[str, Any]):
         return f"dict_items({list(self.mapping.to_python().items())!r})"
 
     def __contains__(self, item: object) -> bool:
-        if not isinstance(item, tuple) or len(item) != 2 or isinstance(item[0], tuple):
+        if not isinstance(item, tuple) or len(item) != 2:
+            return False
+        if isinstance(item[0], tuple):  # a path is no name
+            hash(item[0])
             return False
         missing = object()
         found = self.mapping.get(item[0], missing)

@@ -19,7 +19,17 @@ from redisjson_dict.errors import (
     ValueRangeError,
 )
 from redisjson_dict.location import Location, Step, is_writable, segment
-from redisjson_dict.replies import Refusal, Reply, absent, as_text, failure, only, refusal, text_of
+from redisjson_dict.replies import (
+    Refusal,
+    Reply,
+    absent,
+    as_text,
+    failure,
+    missing,
+    only,
+    refusal,
+    text_of,
+)
 from redisjson_dict.scripts import Script, script
 
 __all__ = [
@@ -317,15 +327,23 @@ def _resolved(at: Location, indices: list[int]) -> tuple[Step, ...]:
     return tuple(next(left) if isinstance(s, int) and s < 0 else s for s in at.steps)
 
 
-def _fetch(at: Location) -> Operation[bytes]:
-    return scripted("fetch", at, lambda _, reply: text_of(reply), resend=True)
+def _fetch(at: Location) -> Operation[tuple[bytes, tuple[Step, ...]]]:
+    """Return an operation that reads a fragment's text, and its steps with indices resolved."""
+    return scripted("fetch", at, _fetched, resend=True)
+
+
+def _fetched(at: Location, reply: Reply) -> tuple[bytes, tuple[Step, ...]]:
+    if type(reply) is list:
+        return text_of(reply[0]), _resolved(at, reply[1:])
+    return text_of(reply), at.steps
 
 
 def _compare_and_set(at: Location, old: bytes, new: Encoded) -> Operation[bytes | None]:
     """Return an operation that replies None, or the text that is there instead of `old`."""
     digest = hashlib.sha1(old, usedforsecurity=False).hexdigest()
+    smaller = len(new.text) + 2 <= len(old)  # the old text is in brackets
     return scripted(
-        "compare_and_set",
+        "compare_and_shrink" if smaller else "compare_and_set",
         at,
         lambda _, reply: reply[1] if type(reply) is list else None,
         digest,
@@ -344,26 +362,32 @@ def walk(at: Location, above: int, value: Any, wants: str = "") -> tuple[Any, tu
         wants: the kind that must be found at the end; ``""`` for any.
 
     Returns:
-        What is there, and the steps with every index resolved.
+        What is there, and the steps with every index after `above` resolved.
 
     Raises:
         LookupError, TypeError: as the server would have answered.
     """
-    steps = list(at.steps)
+    return _walk(at, at.steps, above, value, wants)
+
+
+def _walk(
+    blamed: Location, path: tuple[Step, ...], above: int, value: Any, wants: str
+) -> tuple[Any, tuple[Step, ...]]:
+    steps = list(path)
     for depth in range(above, len(steps)):
         step = steps[depth]
         if isinstance(step, str):
             if type(value) is not dict or step not in value:
-                raise absent(at, depth, kind_of(value))
+                raise absent(blamed, depth, kind_of(value))
             value = value[step]
         else:
             index = step + len(value) if step < 0 and type(value) is list else step
             if type(value) is not list or not 0 <= index < len(value):
-                raise absent(at, depth, kind_of(value))
+                raise absent(blamed, depth, kind_of(value))
             steps[depth] = index
             value = value[index]
     if wants and kind_of(value) != wants:
-        raise absent(at, len(steps), kind_of(value), wants)
+        raise absent(blamed, len(steps), kind_of(value), wants)
     return value, tuple(steps)
 
 
@@ -378,8 +402,10 @@ def inspect(at: Location, read: Callable[[Any, tuple[Step, ...]], T], wants: str
 
     def start() -> Steps[T]:
         anchor = at.anchor()
-        text = yield from _anchored(at, anchor)
-        return read(*walk(at, len(anchor.steps), only(text), wants))
+        above = len(anchor.steps)
+        text, resolved = yield from _anchored(at, anchor)
+        value, steps = walk(at, above, only(text), wants)
+        return read(value, resolved + steps[above:])
 
     return Flow(at, start)
 
@@ -389,6 +415,7 @@ def revise(
     act: Callable[[Any], tuple[T, Any]],
     wants: str = "",
     tries: int | None = None,
+    blamed: Location | None = None,
 ) -> Flow[T]:
     """Return a change that is computed here and stored if the fragment is still what was read.
 
@@ -404,26 +431,28 @@ def revise(
             nothing). Called once for each try.
         wants: the kind that must be there.
         tries: how many races may be lost; None: as many as 30 seconds allow.
+        blamed: the place that errors name, where that is a member of `at`.
 
     Raises:
         ConflictError: too many races were lost; nothing was changed.
     """
+    blamed = at if blamed is None else blamed
 
     def start() -> Steps[T]:
         anchor = at.anchor()
         above = len(anchor.steps)
-        text = yield from _anchored(at, anchor)
+        text, _ = yield from _anchored(blamed, anchor)
         lost = 0
         while True:
             root = only(text)
-            value, steps = walk(at, above, root, wants)
+            value, steps = _walk(blamed, at.steps, above, root, wants)
             result, new = act(value)
             if new is UNCHANGED:
                 return result
             if len(steps) == above:
                 root = new
             else:
-                walk(at.parent(), above, root)[0][steps[-1]] = new
+                _walk(blamed, steps[:-1], above, root, "")[0][steps[-1]] = new
             text = yield _compare_and_set(anchor, text, encode_at(anchor, root))
             if text is None:
                 return result
@@ -439,13 +468,16 @@ def revise(
     return Flow(at, start, writes=True)
 
 
-def _anchored(at: Location, anchor: Location) -> Steps[bytes]:
+def _anchored(at: Location, anchor: Location) -> Steps[tuple[bytes, tuple[Step, ...]]]:
     """Fetch the fragment; what is missing there is reported as missing at the place itself."""
     try:
-        text: bytes = yield _fetch(anchor)
-        return text
-    except (KeyError, IndexError):
-        raise absent(at, -1, "") from None
+        fetched: tuple[bytes, tuple[Step, ...]] = yield _fetch(anchor)
+        return fetched
+    except (KeyError, IndexError) as error:
+        own = absent(at, -1, "")
+        if type(own) is KeyError and own.args == error.args:
+            raise own from None
+        raise missing(at) from None
 
 
 def explain(
@@ -476,6 +508,8 @@ def explain(
         return absent(at, len(place.steps), kind, operation.wants)
     if error is not None:
         return error
+    if not at.held:
+        return KeyError(at.asked_key)
     return StaleLocationError(
         f"{at.describe()} was not there at that moment; nothing was changed",
         location=at.describe(),

@@ -137,6 +137,8 @@ def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
     def one(at: Location, reply: Reply) -> Any:
         if reply is None:
             return MISSING
+        if isinstance(reply, Exception):
+            raise reply
         return failure(at, reply) if refusal(reply) else found(at, reply)
 
     def each(_: Location, reply: Reply) -> list[Any]:

@@ -21,7 +21,7 @@ from redisjson_dict.operations import (
     scripted,
     walk,
 )
-from redisjson_dict.replies import Reply, only
+from redisjson_dict.replies import Reply, absent, only
 
 __all__ = ["clear", "members", "merge", "names", "popitem", "setdefault", "update"]
 
@@ -60,7 +60,7 @@ def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
     """Store several members, each replaced whole, in one atomic step."""
     children = [at.child(name) for name in items]
     encoded = [encode_at(c, value) for c, value in zip(children, items.values(), strict=True)]
-    if not all(child.writable for child in children):
+    if not at.writable or not all(child.writable for child in children):
         fresh = {name: decode(one.text) for name, one in zip(items, encoded, strict=True)}
         return revise(at, lambda value: (None, {**value, **fresh}), "object")
     members = []
@@ -82,11 +82,17 @@ def setdefault(at: Location, value: Any) -> Verb[Any]:
     encoded = encode_at(at, value)
     fresh = decode(encoded.text)
     if not at.writable:
-        return revise(at.parent(), lambda holder: _defaulted(at, holder, fresh))
+        return revise(at.parent(), lambda holder: _defaulted(at, holder, fresh), blamed=at)
     repairs = repair_arguments(at, encoded.repairs)
 
     def kept(at: Location, reply: Reply) -> Any:
-        return _present(at, fresh) if reply is None else found(at, reply)
+        stored = (reply[0] if type(reply) is list else reply) == b""
+        if not stored:
+            return found(at, reply)
+        if isinstance(fresh, (dict, list)):
+            reply = [b"object" if isinstance(fresh, dict) else b"array", *reply[1:]]
+            return found(at, reply)
+        return fresh
 
     return scripted("setdefault", at, kept, encoded.text, *repairs, answers=True)
 
@@ -102,7 +108,7 @@ def popitem(at: Location) -> Verb[tuple[str, Any]]:
 def clear(at: Location, wants: str) -> Verb[None]:
     """Remove all members or elements."""
     if not at.writable:
-        return revise(at, lambda value: (None, type(value)()), wants)
+        return revise(at, lambda value: (None, _emptied(at, value, wants)), wants)
     return scripted("clear", at, _nothing, wants, resend=True, wants=wants or "container")
 
 
@@ -124,6 +130,12 @@ def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
         return revise(at, lambda value: (None, _merged(value, fresh)), "object")
     repairs = repair_arguments(at, encoded.repairs)
     return scripted("merge", at, _nothing, encoded.text, *repairs, resend=True, wants="object")
+
+
+def _emptied(at: Location, value: Any, wants: str) -> Any:
+    if isinstance(value, (dict, list)):
+        return type(value)()
+    raise absent(at, len(at.steps), kind_of(value), wants or "container")
 
 
 def _nothing(_: Location, reply: Reply) -> None:

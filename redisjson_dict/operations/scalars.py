@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from redisjson_dict.codec import decode, encode, plain
+from redisjson_dict.codec import Encoded, decode, encode, plain
 from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
+    Flow,
+    Steps,
     Verb,
     encode_at,
     kind_of,
@@ -32,40 +34,71 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
     Raises:
         ValueRangeError: the sum is outside what the server keeps.
     """
-    amount, default = _number(amount, "amount"), _number(default, "default")
-    created = encode_at(at, _checked(at, default + amount))
-
-    def add(value: Any) -> tuple[Any, Any]:
-        if kind_of(value) not in _NUMBERS:
-            raise absent(at, len(at.steps), kind_of(value), "number")
-        total = _checked(at, value + amount)
-        return total, total
-
-    def add_below(holder: Any) -> tuple[Any, Any]:
-        step = at.steps[-1]
-        if isinstance(holder, dict) and step not in holder and isinstance(step, str):
-            total = decode(created.text)
-        else:
-            value, steps = walk(at, len(at.steps) - 1, holder)
-            step, total = steps[-1], add(value)[0]
-        holder[step] = total
-        return total, holder
-
+    increment = _Increment(at, _number(amount, "amount"), _number(default, "default"))
+    if at.steps:
+        slowly = revise(at.parent(), increment.below, blamed=at)
+    else:
+        slowly = Flow(at, increment.whole, writes=True)
     if not at.writable:
-        return revise(at.parent(), add_below)
-    spelled = encode(amount)
+        return slowly
+    spelled = encode(increment.amount)
     return scripted(
         "incr",
         at,
         _sum,
         b"" if spelled.repairs else spelled.text,
-        created.text,
+        increment.created.text,
         at.settings.lifetime(),
-        *repair_arguments(at, created.repairs),
+        *repair_arguments(at, increment.created.repairs),
         wants="number",
-        fallback=revise(at, add),
+        fallback=slowly,
         answers=True,
     )
+
+
+class _Increment:
+    """An addition that is done here: where the server's arithmetic is not exact."""
+
+    def __init__(self, at: Location, amount: float, default: float) -> None:
+        self.at = at
+        self.amount = amount
+        self.created = Encoded(b"")
+        self._impossible: ValueRangeError | None = None
+        try:
+            self.created = encode_at(at, _checked(at, default + amount))
+        except ValueRangeError as error:  # matters only if there is nothing yet
+            self._impossible = error
+
+    def add(self, value: Any) -> tuple[Any, Any]:
+        """Add to what is at the place."""
+        if kind_of(value) not in _NUMBERS:
+            raise absent(self.at, len(self.at.steps), kind_of(value), "number")
+        total = _checked(self.at, value + self.amount)
+        return total, total
+
+    def below(self, holder: Any) -> tuple[Any, Any]:
+        """Add to a member or an element of what holds it."""
+        step = self.at.steps[-1]
+        if isinstance(holder, dict) and isinstance(step, str) and step not in holder:
+            total = self._first()
+        else:
+            value, steps = walk(self.at, len(self.at.steps) - 1, holder)
+            step, total = steps[-1], self.add(value)[0]
+        holder[step] = total
+        return total, holder
+
+    def whole(self) -> Steps[Any]:
+        """Add to a document that is a number."""
+        try:
+            return (yield from revise(self.at, self.add).start())
+        except KeyError:
+            self._first()
+            raise
+
+    def _first(self) -> Any:
+        if self._impossible is not None:
+            raise self._impossible
+        return decode(self.created.text)
 
 
 def toggle(at: Location) -> Verb[bool]:

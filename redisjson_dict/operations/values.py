@@ -9,12 +9,10 @@ from redisjson_dict.codec import decode
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
-    MISSING,
     Container,
     Flow,
     Found,
     Operation,
-    Steps,
     Verb,
     encode_at,
     found,
@@ -81,7 +79,7 @@ def assign(at: Location, value: Any) -> Verb[None]:
     encoded = encode_at(at, value)
     if not at.writable:
         fresh = decode(encoded.text)
-        return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)))
+        return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)
     if encoded.repairs or at.counted_from_end:
         repairs = repair_arguments(at, encoded.repairs)
         return scripted("store", at, _nothing, encoded.text, *repairs, resend=True)
@@ -103,14 +101,14 @@ def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
 def delete(at: Location) -> Verb[None]:
     """Remove a member or an element."""
     if not at.writable:
-        return revise(at.parent(), lambda holder: (None, _without(at, holder)[1]))
+        return revise(at.parent(), lambda holder: (None, _without(at, holder)[1]), blamed=at)
     return scripted("delete", at, _nothing)
 
 
 def pop(at: Location) -> Verb[Any]:
     """Remove a member or an element and return it as plain data."""
     if not at.writable:
-        return revise(at.parent(), lambda holder: _without(at, holder))
+        return revise(at.parent(), lambda holder: _without(at, holder), blamed=at)
     return scripted("pop", at, _content, answers=True)
 
 
@@ -122,27 +120,21 @@ def length(at: Location, wants: str = "") -> Verb[int]:
     return scripted("length", at, _same, wants, resend=True, wants=needed)
 
 
-def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]]) -> Verb[Found]:
+def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "") -> Verb[Found]:
     """Read several places below one: what is there, as `fetch` gives it, by the paths' keys."""
     children = {key: at.descend(path) for key, path in paths.items()}
-    if all(child.readable and not child.counted_from_end for child in children.values()):
-        below = [b"".join(child.tail[len(at.tail) :]) for child in children.values()]
+    if not all(child.readable for child in children.values()):
+        return inspect(at, lambda value, steps: _picked(at.hold(steps), value, paths), wants)
+    below: list[Any] = []
+    for child in children.values():
+        tail = child.tail[len(at.tail) :]
+        below += [len(tail), *tail]
 
-        def there(_: Location, reply: Reply) -> Found:
-            pairs = zip(children.items(), reply[1:], strict=True)
-            return Found((key, found(at, one)) for (key, at), one in pairs if one is not None)
+    def there(_: Location, reply: Reply) -> Found:
+        pairs = zip(children.items(), reply[1:], strict=True)
+        return Found((key, found(at, one)) for (key, at), one in pairs if one is not None)
 
-        return scripted("get_many", at, there, *below, resend=True)
-
-    def start() -> Steps[Found]:
-        results = Found()
-        for key, child in children.items():
-            value = yield or_else(fetch(child), MISSING)
-            if value is not MISSING:
-                results[key] = value
-        return results
-
-    return Flow(at, start)
+    return scripted("get_many", at, there, wants, *below, resend=True, wants=wants)
 
 
 def query(at: Location, expression: bytes, wants: str = "") -> Operation[list[Any]]:
@@ -209,6 +201,18 @@ def _without(at: Location, holder: Any) -> tuple[Any, Any]:
     value, steps = walk(at, len(at.steps) - 1, holder)
     del holder[steps[-1]]
     return value, holder
+
+
+def _picked(place: Location, value: Any, paths: Mapping[Any, tuple[Step, ...]]) -> Found:
+    picked = Found()
+    for key, path in paths.items():
+        child = place.descend(path)
+        try:
+            there, steps = walk(child, len(place.steps), value)
+        except (KeyError, IndexError):
+            continue
+        picked[key] = _shallow(child, there, steps)
+    return picked
 
 
 def _shallow(at: Location, value: Any, steps: tuple[Step, ...]) -> Any:

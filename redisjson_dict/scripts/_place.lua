@@ -8,16 +8,16 @@ local function kind_at(where)
   return kinds and not kinds.err and kinds[1]
 end
 
--- Append the steps to `path`; a bare negative number counts from the end of the array found there.
--- Returns the kind of what is there, or false.
-local function locate()
-  for i = 3, steps + 2 do
+-- Follow the steps ARGV[from..last] down from `where`; a bare negative number counts from the end of
+-- the array found there, and is replaced by the index it stands for.
+local function follow(where, from, last)
+  for i = from, last do
     local step = ARGV[i]
     if string.byte(step) == 45 then
-      local length = redis.pcall('JSON.ARRLEN', key, path)
+      local length = redis.pcall('JSON.ARRLEN', key, where)
       length = length and not length.err and length[1]
       if not length then -- no array; or below a name that JSON.ARRLEN resolves wrongly
-        length = kind_at(path) == 'array' and #redis.call('JSON.TYPE', key, path .. '[*]') or 0
+        length = kind_at(where) == 'array' and #redis.call('JSON.TYPE', key, where .. '[*]') or 0
       end
       local index = length + tonumber(step)
       if index < 0 then index = length end -- one past the end: nothing is there
@@ -26,8 +26,14 @@ local function locate()
       indices[#indices + 1] = index
       ARGV[i] = step
     end
-    path = path .. step
+    where = where .. step
   end
+  return where
+end
+
+-- Append the steps to `path`. Returns the kind of what is there, or false.
+local function locate()
+  path = follow(path, 3, steps + 2)
   return kind_at(path)
 end
 

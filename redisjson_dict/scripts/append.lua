@@ -1,9 +1,11 @@
 #!lua
--- needs: place, repair
+-- needs: place, repair, rights
 -- ARGV: the text, the length to keep ('' for all), repairs below the element.
 if locate() ~= 'array' then return absence() end
+local no = refused('JSON.ARRAPPEND', 'JSON.ARRTRIM', 'JSON.CLEAR', 'JSON.NUMINCRBY')
+if no then return no end
 local length = redis.call('JSON.ARRAPPEND', key, path, ARGV[first])[1]
-repair(key, string.format('%s[%d]', path, length - 1), first + 2)
+repair(key, path .. string.format('[%d]', length - 1), first + 2)
 local keep = ARGV[first + 1]
 if keep == '0' then
   redis.call('JSON.CLEAR', key, path)

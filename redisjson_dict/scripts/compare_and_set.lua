@@ -1,9 +1,3 @@
 #!lua
--- needs: place, repair
--- ARGV: the SHA-1 of the text that was read, the new text, repairs.
-if not locate() then return absence() end
-local now = redis.call('JSON.GET', key, path)
-if redis.sha1hex(now) ~= ARGV[first] then return {'~', now} end
-redis.call('JSON.SET', key, path, ARGV[first + 1])
-repair(key, path, first + 2)
-return 1
+-- needs: place, repair, compare
+return compare_and_set()

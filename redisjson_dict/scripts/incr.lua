@@ -9,6 +9,7 @@ if not kind then
   local document = steps == 0 and path == '$' and why[2] == -1
   local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
   if not document and not (member and why[2] == steps - 1 and why[3] == 'object') then return why end
+  if ARGV[first + 1] == '' then return {'>'} end -- default + amount is no number to store
   redis.call('JSON.SET', key, path, ARGV[first + 1])
   repair(key, path, first + 3)
   if document then live(key, ARGV[first + 2]) end

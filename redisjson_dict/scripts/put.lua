@@ -1,7 +1,9 @@
 #!lua
--- needs: foreign, repair, lifetime
+-- needs: foreign, repair, lifetime, rights
 -- ARGV: text, lifetime, repairs. JSON.SET keeps a time to live and refuses a foreign key.
 local key = KEYS[1]
+local no = refused(ARGV[2] == '' and 'PERSIST' or 'PEXPIRE')
+if no then return no end
 local kept = keeps(key, ARGV[2])
 local stored = redis.pcall('JSON.SET', key, '$', ARGV[1])
 if stored.err then return foreign(key) or stored end

@@ -1,9 +1,11 @@
 #!lua
--- needs: place, peek, repair, lifetime, foreign
+-- needs: foreign, place, peek, repair, lifetime, rights
 -- ARGV: '$', '0', text, lifetime, repairs. Replies what is there, or nil after storing it.
 local alien = foreign(key)
 if alien then return alien end
-if kind_at('$') then return peek('$') end
+if redis.call('JSON.TYPE', key, '$') then return peek('$') end
+local no = refused('JSON.SET', 'PERSIST', 'PEXPIRE')
+if no then return no end
 redis.call('JSON.SET', key, '$', ARGV[3])
 repair(key, '$', 5)
 live(key, ARGV[4])

@@ -20,4 +20,4 @@ if count == 0 then return '[]' end
 if step < 0 then
   start, stop, step = start + (count - 1) * step, start + 1, -step
 end
-return redis.call('JSON.GET', key, string.format('%s[%d:%d:%d]', path, start, stop, step))
+return redis.call('JSON.GET', key, path .. string.format('[%d:%d:%d]', start, stop, step))

@@ -1,9 +1,11 @@
 #!lua
--- needs: place, array, repair
+-- needs: place, array, repair, rights
 -- ARGV: start, stop, how many texts, the texts, repairs: quadruples of the text's number, the path
 -- below it, the increment, the float wanted. Replaces the slice; {'>'} where that is too much for
 -- single pops.
 if locate() ~= 'array' then return absence() end
+local no = refused('JSON.ARRTRIM', 'JSON.ARRPOP', 'JSON.CLEAR', 'JSON.ARRAPPEND', 'JSON.ARRINSERT')
+if no then return no end
 local length = length_of()
 local i, j = clamp(tonumber(ARGV[first]), length), clamp(tonumber(ARGV[first + 1]), length)
 if j < i then j = i end
@@ -19,6 +21,6 @@ for done = 0, count - 1, 4000 do -- unpack takes about 8,000 values
   end
 end
 for at = from + count, #ARGV, 4 do
-  repair(key, string.format('%s[%d]', path, i + tonumber(ARGV[at])), at + 1, at + 3)
+  repair(key, path .. string.format('[%d]', i + tonumber(ARGV[at])), at + 1, at + 3)
 end
 return 1

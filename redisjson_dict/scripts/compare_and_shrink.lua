@@ -1,0 +1,4 @@
+#!lua flags=allow-oom
+-- needs: place, repair, compare
+-- For a new text that is not longer than the old one.
+return compare_and_set()
