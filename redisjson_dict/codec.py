@@ -248,7 +248,9 @@ class _Plain:
     def _compound(self, value: Any) -> Any:
         if id(value) in self._open:
             raise UnsupportedValueError(f"the value contains itself{self._place()}")
-        if len(self._open) > _LEVELS + 32:  # deeper than containers can be: by default=
+        if len(self._open) > _LEVELS + 32:  # deeper than containers alone can be: by default=
+            if len(self._steps) > 32:
+                self._too_deep()
             self._unsupported(value)
         self._open.add(id(value))
         try:

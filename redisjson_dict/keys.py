@@ -21,7 +21,7 @@ __all__ = [
     "text_of_name",
 ]
 
-_FAR = 2**62
+_BITS = 256
 
 
 def lookup(at: Location, key: Any) -> Location:
@@ -126,8 +126,10 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sane(index: int) -> int:
-    """Return an index that can be spelled and sent; a larger one is out of range just the same."""
-    return max(-_FAR, min(_FAR, int(index)))
+    """Return an index that can be shown and sent; a larger one is out of range just the same."""
+    if index.bit_length() <= _BITS:
+        return int(index)
+    return 2**_BITS if index > 0 else -(2**_BITS)
 
 
 def _index_step(step: Any, path: tuple[Any, ...]) -> int:

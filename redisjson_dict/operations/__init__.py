@@ -240,12 +240,14 @@ def or_else(verb: Verb[T], otherwise: Any) -> Verb[Any]:
 
 
 def found(at: Location, reply: Reply) -> Any:
-    """Return a scalar's value, or the `Container` that was found: what ``peek.lua`` replies."""
-    if type(reply) is list:
-        return Container(reply[0].decode(), at.hold(_resolved(at, reply[1:])))
-    if reply[:1] == b"[":
-        return decode(reply)[0]
-    return Container(reply.decode(), at.hold())
+    """Return a scalar's value, or the `Container` that was found: what ``_peek.lua`` replies.
+
+    In a list, the indices follow that negative ones were resolved to.
+    """
+    there, *indices = reply if type(reply) is list else (reply,)
+    if there[:1] == b"[":
+        return decode(there)[0]
+    return Container(there.decode(), at.hold(_resolved(at, indices) if indices else None))
 
 
 def kind_of(value: Any) -> str:
