@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 import redis
@@ -65,6 +66,7 @@ def every_url(request: pytest.FixtureRequest) -> Iterator[str]:
         yield server.url
 
 
+@contextmanager
 def _corner(url: str) -> Iterator[tuple[redis.Redis, str]]:
     client = redis.Redis.from_url(url)
     prefix = f"test-{uuid.uuid4().hex[:12]}:"
@@ -77,7 +79,8 @@ def _corner(url: str) -> Iterator[tuple[redis.Redis, str]]:
 @pytest.fixture
 def corner(url: str) -> Iterator[tuple[redis.Redis, str]]:
     """A client and a prefix of one's own, emptied afterwards."""
-    yield from _corner(url)
+    with _corner(url) as mine:
+        yield mine
 
 
 @pytest.fixture
@@ -120,7 +123,7 @@ def decode_responses(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture
 def matrix(every_url: str, protocol: int, decode_responses: bool) -> Iterator[RedisJSONDict]:
     """An empty dict on every server x RESP 2 and 3 x decoding or not."""
-    for client, prefix in _corner(every_url):
+    with _corner(every_url) as (_, prefix):
         user = redis.Redis.from_url(every_url, protocol=protocol, decode_responses=decode_responses)
         yield RedisJSONDict(user, prefix)
         user.close()
