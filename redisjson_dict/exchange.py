@@ -10,7 +10,7 @@ again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -22,6 +22,7 @@ from redis.exceptions import (
     ConnectionError,
     MovedError,
     ReadOnlyError,
+    RedisClusterException,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -81,24 +82,23 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
     """
     if not is_cluster(client):
         return _once(client, commands)
-    node, asking = client.get_node_from_key(key), False
-    for attempt in range(_TRIES):
-        try:
-            replies = _once(client.get_redis_connection(node), _asked(commands, asking))[asking:]
-        except (ConnectionError, TimeoutError) as error:
-            if _was_sent(error) or attempt == _TRIES - 1:
-                raise
-            redirection: Any = None
-        else:
-            redirection = _redirection(replies)
-            if redirection is None:
-                return replies
-        if isinstance(redirection, AskError):
-            node, asking = client.get_node(redirection.host, redirection.port), True
-            continue
-        client.execute_command("EXISTS", key)
-        node, asking = client.get_node_from_key(key), False
-    raise ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+    routing = _routing(client, key, commands)
+    answer: Any = None
+    try:
+        step = next(routing)
+        while True:
+            try:
+                if step is None:
+                    answer = client.execute_command("EXISTS", key)
+                else:
+                    answer = _once(client.get_redis_connection(step[0]), step[1])
+            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+                step = routing.throw(error)
+            else:
+                step = routing.send(answer)
+    except StopIteration as stop:
+        replies: Replies = stop.value
+        return replies
 
 
 async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
@@ -106,14 +106,41 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
     await client.initialize()
     if not is_cluster(client):
         return await _aonce(client, commands)
+    routing = _routing(client, key, commands)
+    answer: Any = None
+    try:
+        step = next(routing)
+        while True:
+            try:
+                if step is None:
+                    answer = await client.execute_command("EXISTS", key)
+                else:
+                    answer = await _aonce(*step)
+            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+                step = routing.throw(error)
+            else:
+                step = routing.send(answer)
+    except StopIteration as stop:
+        replies: Replies = stop.value
+        return replies
+
+
+def _routing(
+    client: Any, key: bytes, commands: Sequence[Command]
+) -> Generator[tuple[Any, Sequence[Command]] | None, Any, Replies]:
+    """Find the node that answers for a key.
+
+    Yields a node with the commands to send it, and is sent the replies; or None for a read through
+    the client, which makes redis-py follow the key and refresh its map.
+    """
     node, asking = client.get_node_from_key(key), False
     for attempt in range(_TRIES):
+        redirection: Any = None
         try:
-            replies = (await _aonce(node, _asked(commands, asking)))[asking:]
+            replies = (yield node, _asked(commands, asking))[asking:]
         except (ConnectionError, TimeoutError) as error:
             if _was_sent(error) or attempt == _TRIES - 1:
                 raise
-            redirection: Any = None
         else:
             redirection = _redirection(replies)
             if redirection is None:
@@ -121,9 +148,15 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
         if isinstance(redirection, AskError):
             node, asking = client.get_node(redirection.host, redirection.port), True
             continue
-        await client.execute_command("EXISTS", key)
+        try:
+            yield None
+        except Exception as error:
+            error.add_note(_NOTHING_SENT)
+            raise
         node, asking = client.get_node_from_key(key), False
-    raise ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+    lost = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
+    lost.add_note(_NOTHING_SENT)
+    raise lost
 
 
 def exchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:

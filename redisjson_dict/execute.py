@@ -252,6 +252,7 @@ class Awaiting(Shell):
         await self._drive(_settling(queue, _executed(replies)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
+        await self.client.initialize()
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
             commands = _with_sources([operations[number] for number in numbers])
@@ -413,7 +414,9 @@ def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
 
 
 def _settled_once(operation: Operation[T], reply: Reply) -> Asking[T]:
-    """Return what a reply out of a batch means; nothing is sent again but questions."""
+    """Return what a reply out of a batch means; only what a node refused goes again."""
+    if isinstance(reply, REDIRECTIONS):
+        return (yield from _perform(operation))
     try:
         result = operation.result(_only([reply]))
     except (Refusal, ResponseError) as error:

@@ -83,6 +83,11 @@ class Keyspace:
                 continue
             yield Location(name, key, self._settings)
 
+    @property
+    def clustered(self) -> bool:
+        """Whether keys are spread over slots."""
+        return self._slot is not None
+
     def together(self, places: Iterable[Location]) -> list[list[Location]]:
         """Group documents by what one script may touch."""
         if self._slot is None:

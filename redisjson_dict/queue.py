@@ -96,6 +96,8 @@ class Queue:
         Raises:
             PipelineError: it must read first; or its result matters and nobody would get it.
         """
+        if isinstance(verb, Flow) and verb.parts is not None:
+            return self._add_parts(verb.parts)
         if isinstance(verb, Flow):
             raise PipelineError(
                 f"this verb at {verb.at.describe()} must read before it writes, which a batch "
@@ -110,6 +112,15 @@ class Queue:
         pending: Pending[Any] = Pending(self._show)
         self.entries.append((verb, pending))
         return pending
+
+    def _add_parts(self, parts: list[Operation[Any]]) -> Pending[Any]:
+        """Queue operations that are one verb; its result is None, or the first one's error."""
+        if not parts:
+            done: Pending[Any] = Pending(self._show)
+            done.resolve(None)
+            return done
+        promises = [self.add(part, answers=True) for part in parts]
+        return promises[0]
 
 
 def name_of(operation: Operation[Any]) -> str:

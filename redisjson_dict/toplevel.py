@@ -124,12 +124,7 @@ def update(space: Keyspace, other: Any = (), /, **more: Any) -> Verb[None]:
     groups = space.together(places)
     if len(groups) == 1 and places:
         return documents.update(list(places), list(places.values()))
-    operations = [documents.update(g, [places[p] for p in g]) for g in groups if g]
-
-    def start() -> Steps[None]:
-        yield operations
-
-    return Flow(space.document(""), start, writes=True)
+    return _all(space, [documents.update(g, [places[p] for p in g]) for g in groups if g])
 
 
 def incr(space: Keyspace, key: Any, amount: float = 1, default: float = 0) -> Verb[Any]:
@@ -212,12 +207,18 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
 
 def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
     """Read several documents, in order; see `documents.fetch_many`."""
-    return _each(space, places, documents.fetch_many)
+    return _each(space, places, space.together(places), documents.fetch_many)
 
 
 def read_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
-    """Read the content of several documents, in order, or `MISSING`."""
-    return _each(space, places, documents.read_many)
+    """Read the content of several documents, in order, or `MISSING`.
+
+    On a Cluster one by one, sent together: only the first key of JSON.MGET is declared, so another
+    one that has just moved to a new node would be missed.
+    """
+    if space.clustered:
+        return _each(space, places, [[place] for place in places], documents.read_many)
+    return _each(space, places, [places], documents.read_many)
 
 
 def drop(space: Keyspace, places: list[Location]) -> Verb[Any]:
@@ -226,10 +227,7 @@ def drop(space: Keyspace, places: list[Location]) -> Verb[Any]:
     if len(groups) == 1:
         return documents.drop_many(groups[0])
 
-    def start() -> Steps[None]:
-        yield [documents.drop_many(group) for group in groups]
-
-    return Flow(space.document(""), start, writes=True)
+    return _all(space, [documents.drop_many(group) for group in groups])
 
 
 def _raised(result: Any) -> Any:
@@ -238,8 +236,10 @@ def _raised(result: Any) -> Any:
     return result
 
 
-def _each(space: Keyspace, places: list[Location], read: Any) -> Flow[list[Any]]:
-    groups = space.together(places)
+def _each(
+    space: Keyspace, places: list[Location], groups: list[list[Location]], read: Any
+) -> Flow[list[Any]]:
+    """Return what is read of several documents, in their order, group by group."""
 
     def start() -> Steps[list[Any]]:
         results = yield [read(group) for group in groups if group]
@@ -249,6 +249,16 @@ def _each(space: Keyspace, places: list[Location], read: Any) -> Flow[list[Any]]
         return [found[place] for place in places]
 
     return Flow(space.document(""), start)
+
+
+def _all(space: Keyspace, operations: list[Operation[Any]]) -> Flow[None]:
+    """Return operations that do not depend on each other as one verb."""
+
+    def start() -> Steps[None]:
+        if operations:
+            yield operations
+
+    return Flow(space.document(""), start, writes=True, parts=operations)
 
 
 def _known(space: Keyspace, value: Any) -> Flow[Any]:

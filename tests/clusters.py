@@ -221,6 +221,8 @@ class LocalCluster:
         replica.run("CLUSTER", "FAILOVER")
         until("the replica takes over", lambda: replica.is_primary)
         self.settle()
+        # A node that tries again within six seconds is refused by the others.
+        assert replica.is_primary, "the others did not accept the new primary"
 
     def settle(self) -> None:
         """Wait until all nodes agree on who serves what, and the replicas have caught up."""
@@ -386,7 +388,7 @@ class LocalSentinel:
     def _watch(self) -> None:
         home = Path(tempfile.mkdtemp(prefix="rjd-sentinel-"))
         self._stack.callback(shutil.rmtree, home, ignore_errors=True)
-        often = [f"{what}-PERIOD {ms}".split() for what, ms in _PERIODS.items()]
+        often = [word for what, ms in _PERIODS.items() for word in (f"{what}-PERIOD", ms)]
         for attempt in range(_ATTEMPTS):
             (port,) = free_ports(1)
             (home / "conf").write_text(
@@ -395,9 +397,9 @@ class LocalSentinel:
                 f"sentinel down-after-milliseconds {self.name} 700\n"
                 f"sentinel failover-timeout {self.name} 3000\n"
             )
+            command = [self._binary.program, home / "conf", "--sentinel"]
             process = subprocess.Popen(
-                ["/bin/sh", "-c", server._WATCHDOG, "sh", home, self._binary.program]
-                + [str(home / "conf"), "--sentinel"],
+                ["/bin/sh", "-c", server._WATCHDOG, "sh", home, *command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -407,7 +409,7 @@ class LocalSentinel:
             with redis.Redis(HOST, port, retry=None) as client:
                 try:
                     until("a sentinel answers", client.ping, 5)
-                    client.execute_command("SENTINEL", "DEBUG", *sum(often, []))
+                    client.execute_command("SENTINEL", "DEBUG", *often)
                 except AssertionError:
                     if attempt == _ATTEMPTS - 1:
                         raise

@@ -537,7 +537,6 @@ def test_refused_by_acl(acl: Any, rules: tuple[str, ...], call: Callable[[Any], 
         ("json.get", lambda d: d["doc", "n"]),
         ("json.get", lambda d: d["doc"].pop("n")),
         ("json.get", lambda d: d["doc"].get_many(["n"])),
-        ("json.mset", lambda d: d.update(doc=1)),
         ("json.arrlen", lambda d: d["doc", "l"].insert(0, 1)),
         ("json.numincrby", lambda d: d["doc"].incr("n")),
         ("json.toggle", lambda d: d["doc"].toggle("f")),
@@ -565,6 +564,28 @@ def test_refused_by_acl_inside_a_script(acl: Any, command: str, call: Callable[[
     assert "acl-" in said
     assert acl("+@all")["doc"].to_python() == {"l": [1, 2], "n": 1, "f": True, "t": "x"}
     assert "new" not in acl("+@all")
+
+
+@pytest.mark.parametrize(
+    ("command", "call"),
+    [
+        ("json.mset", lambda d: d.update(doc=1, new=2)),
+        ("persist", lambda d: d.__setitem__("doc", 1)),
+        ("persist", lambda d: d.update(doc=1, new=2)),
+        ("json.set", lambda d: d.setdefault("new", 1)),
+        ("persist", lambda d: d.setdefault("new", 1)),
+        ("json.arrtrim", lambda d: d["doc", "l"].append(3, maxlen=2)),
+        ("json.arrpop", lambda d: d["doc", "l"].__setitem__(slice(0, 1), [7, 8])),
+        ("json.arrinsert", lambda d: d["doc", "l"].__setitem__(slice(0, 1), [7, 8])),
+    ],
+)
+def test_refused_by_acl_before_the_first_write(acl: Any, command: str, call: Callable[[Any], Any]):
+    """A script of several writes does none of them when one is not allowed."""
+    d = acl("+@all", f"-{command}")
+    with pytest.raises(redis.exceptions.NoPermissionError, match=f"(?i)'{command}'"):
+        call(d)
+
+    assert acl("+@all").to_python() == {"doc": {"l": [1, 2], "n": 1, "f": True, "t": "x"}}
 
 
 class Plain:
@@ -681,9 +702,9 @@ GROWING: dict[str, Callable[[Any], Any]] = {
     "extend": lambda d: d.at("doc", "l").extend([1]),
     "insert": lambda d: d.at("doc", "l").insert(0, 1),
     "slice": lambda d: d["doc", "l"].__setitem__(slice(0, 1), [1, 2]),
-    "sort": lambda d: d["doc", "l"].sort(reverse=True),
+    "extended slice": lambda d: d["doc", "l"].__setitem__(slice(0, 3, 2), ["new", "new"]),
     "*=": lambda d: d["doc", "l"].__imul__(2),
-    "modify": lambda d: d.at("doc", "n").modify(lambda n: n + 1),
+    "modify": lambda d: d.at("doc", "n").modify(lambda n: n + 9),
     "incr": lambda d: d.incr(("doc", "n")),
     "toggle": lambda d: d.toggle(("doc", "f")),
     "concat": lambda d: d.concat(("doc", "t"), "y"),
@@ -710,6 +731,10 @@ SHRINKING: dict[str, Callable[[Any], Any]] = {
     "del tail": lambda d: d["doc", "l"].__delitem__(slice(2000, None)),
     "del middle": lambda d: d["doc", "l"].__delitem__(slice(500, 1500)),
     "trim": lambda d: d["doc", "l"].trim(5, 10),
+    "sort": lambda d: d["doc", "l"].sort(reverse=True),
+    "reverse": lambda d: d["doc", "l"].reverse(),
+    "modify": lambda d: d.at("doc", "n").modify(lambda n: n + 1),
+    "del extended slice": lambda d: d["doc", "l"].__delitem__(slice(None, None, 2)),
     "del": lambda d: d.__delitem__("doc"),
     "pop document": lambda d: d.pop("doc"),
     "popitem of the dict": lambda d: d.popitem(),

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from redisjson_dict.codec import Encoded, decode, encode, plain, to_python
+from redisjson_dict.codec import Encoded, brief, decode, encode, plain, to_python
 from redisjson_dict.errors import RedisJSONDictError, UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import is_writable
 
@@ -348,6 +348,11 @@ FOREIGN = [
     np.bytes_(b"a"),
     np.complex128(1),
     np.datetime64("2020-01-01"),
+    np.datetime64("2020-01-01T00:00:00.000000001"),
+    np.timedelta64(5, "ns"),
+    np.array(["2020-01-01"], dtype="M8[ns]"),
+    np.longdouble(1),
+    np.complex64(1),
     np.dtype("f8"),
     np.float64,
     np.array([{1}], dtype=object)[0],
@@ -389,6 +394,45 @@ def test_encode_refuses_cycles():
 
     with pytest.raises(UnsupportedValueError, match=r"contains itself at \[1\]\['again'\]\[0\]"):
         encode(array)
+
+
+def test_encode_refuses_cycles_through_tuples():
+    loop = [1]
+    loop.append({"again": (loop,)})
+
+    with pytest.raises(UnsupportedValueError, match="contains itself"):
+        encode(loop)
+
+
+def test_encode_refuses_tuples_too_deep():
+    with pytest.raises(ValueRangeError):
+        encode(functools.reduce(lambda inner, _: (inner,), range(5_000), 0))
+
+
+def test_encode_refuses_a_key_too_long_to_print():
+    with pytest.raises(UnsupportedValueError, match="int"):
+        encode({10**5000: 1})
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("é", r"'\xe9'"),
+        ("\ud800", r"'\ud800'"),
+        ("a" * 118, "'" + "a" * 118 + "'"),
+        ("a" * 119, "'" + "a" * 79 + "..." + "a" * 19 + "'"),
+        pytest.param(10**5000, "<int>", id="int"),
+        pytest.param([10**5000], "<list>", id="list"),
+    ],
+)
+def test_brief_is_a_bounded_repr(value, text):
+    assert brief(value) == text
+
+
+def test_brief_survives_what_is_too_deep_to_show():
+    deep = functools.reduce(lambda inner, _: [inner], range(100_000), 0)
+
+    assert brief(deep) == "<list>"
 
 
 def test_encode_refuses_cycles_of_mappings():

@@ -14,7 +14,10 @@ from types import ModuleType
 import pytest
 
 import redisjson_dict
+import redisjson_dict.asyncio
 from redisjson_dict import JSONArray, JSONObject, RedisJSONDict, Reference
+from redisjson_dict.pipeline import Batch, BatchReference
+from redisjson_dict.references import PlaceVerbs
 from redisjson_dict.server import binaries
 
 ROOT = Path(__file__).parents[1]
@@ -28,8 +31,6 @@ MODULES = sorted(
     if not module.name.endswith("__main__")
 )
 PACKAGE = Path(redisjson_dict.__file__).parent
-
-_UNDOCUMENTED = {"expire", "expire_at", "expireat", "persist", "ttl"}  # not announced yet
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^]]*\]\(([^)\s]+)\)")
@@ -65,12 +66,12 @@ def _anchors(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=_name)
-def test_examples_of_a_text_hold(path, d, client):
+def test_examples_of_a_text_hold(path, d, client, url, prefix):
     """The blocks of one text run one after the other, in one namespace."""
     blocks = _blocks(path)
     if any("Server()" in block for _, block in blocks) and not binaries():
         pytest.skip("no embedded server on this machine")
-    names = {"d": d, "client": client}
+    names = {"d": d, "client": client, "url": url, "prefix": prefix}
     for line, block in blocks:
         test = doctest.DocTestParser().get_doctest(block, names, _name(path), str(path), line)
         test.globs = names
@@ -113,12 +114,35 @@ def test_semantics_has_every_verb(owner):
     """Each public name occurs in the section that carries the class's name."""
     text = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
     section = text.partition(f"\n## {owner.__name__}\n")[2].partition("\n## ")[0]
-    names = {
-        name for name, _ in inspect.getmembers(owner) if not name.startswith("_")
-    } - _UNDOCUMENTED
 
     assert section
-    assert {name for name in names if not re.search(rf"\b{name}\b", section)} == set()
+    assert _unnamed(owner, section) == set()
+
+
+@pytest.mark.parametrize(
+    ("page", "owner"),
+    [
+        ("async", redisjson_dict.asyncio.RedisJSONDict),
+        ("async", redisjson_dict.asyncio.AsyncReference),
+        ("pipelines", Batch),
+        ("pipelines", BatchReference),
+    ],
+)
+def test_page_has_every_verb(page, owner):
+    """Each public name occurs on its page, or among those of a reference."""
+    semantics = (ROOT / "docs" / "semantics.md").read_text(encoding="utf-8")
+    shared = semantics.partition("\n## Reference\n")[2].partition("\n## ")[0]
+    text = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8")
+    if issubclass(owner, PlaceVerbs):
+        text += shared
+
+    assert _unnamed(owner, text) == set()
+
+
+def _unnamed(owner: type, text: str) -> set[str]:
+    """Return the public names of a class that a text does not mention."""
+    names = {name for name, _ in inspect.getmembers(owner) if not name.startswith("_")}
+    return {name for name in names if not re.search(rf"\b{name}\b", text)}
 
 
 def _layers() -> dict[str, int]:

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
-from redisjson_dict.keys import index_of, lookup, named_items, path_of, target, text_of_name
+from redisjson_dict.keys import (
+    index_of,
+    lookup,
+    named_items,
+    path_of,
+    place,
+    ssize,
+    target,
+    text_of_name,
+)
 from redisjson_dict.location import Location, Settings
 
 AT = Location("run", b"lab:run", Settings())
@@ -138,6 +147,60 @@ def test_index_of_takes_what_list_takes(index, expected):
     number = index_of(index)
 
     assert (type(number), number) == (int, expected)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_index_of_bounds_what_is_too_long_to_show(sign):
+    assert index_of(sign * (2**256 - 1)) == sign * (2**256 - 1)
+    assert index_of(sign * 10**5000) == sign * 2**256
+    assert path_of(("a", sign * 10**5000)) == ("a", sign * 2**256)
+
+
+@pytest.mark.parametrize("index", [0, -1, True, Index(), np.int8(3), 2**63 - 1, -(2**63)])
+def test_ssize_takes_what_list_takes(index):
+    [].insert(index, 1)
+    number = ssize(index)
+
+    assert (type(number), number) == (int, index.__index__())
+
+
+@pytest.mark.parametrize("index", [2**63, -(2**63) - 1, 10**5000], ids=["top", "low", "long"])
+def test_ssize_overflows_as_list_does(index):
+    with pytest.raises(OverflowError) as by_list:
+        [].insert(index, 1)
+    with pytest.raises(OverflowError) as refused:
+        ssize(index)
+
+    assert str(refused.value) == str(by_list.value)
+
+
+@pytest.mark.parametrize("index", ["0", 1.0, None, (0,)])
+def test_ssize_wants_an_index(index):
+    with pytest.raises(TypeError):
+        ssize(index)
+
+
+@pytest.mark.parametrize(
+    ("key", "steps"),
+    [("a", ("a",)), (0, (0,)), (-1, (-1,)), (("a", 0), ("a", 0)), ((0, "a"), (0, "a"))],
+)
+def test_place_takes_names_indices_and_paths(key, steps):
+    assert place(AT, key).steps == steps
+
+
+@pytest.mark.parametrize("key", [1.5, None, b"a", frozenset(), object(), (), ("a", None)])
+def test_place_refuses_other_keys(key):
+    with pytest.raises(UnsupportedValueError):
+        place(AT, key)
+
+
+@pytest.mark.parametrize("find", [lookup, target])
+@pytest.mark.parametrize("path", [(0,), (-1, "a"), ("a",) * 128], ids=["index", "end", "deep"])
+def test_path_that_cannot_lead_anywhere_is_a_key_error(find, path):
+    with pytest.raises(KeyError) as missed:
+        find(AT, path)
+
+    assert missed.value.args == (path,)
 
 
 @pytest.mark.parametrize("index", ["0", 1.0, None, (0,), b"0", 1j])

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from redisjson_dict.errors import ValueRangeError
+from redisjson_dict.keys import target
+from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import (
     Location,
     Settings,
@@ -330,20 +332,59 @@ def test_anchor_can_always_be_written(steps):
     assert anchor.path == below(*anchor.steps).path
 
 
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        (below("a"), below("a"), True),
-        (below("a"), below("a").hold(), True),
-        (below("a", 1), below("a", "1"), False),
-        (below("a"), below("b"), False),
-        (below("a"), Location("run", b"other:run", Settings()).child("a"), False),
-        (below("a").hold().child("b"), below("a", "b"), True),
-        (below("a", -1).hold(("a", 3)), below("a", 3), True),
-    ],
-)
-def test_same_place(one, other, same):
-    assert one.same_place(other) is same
+def test_hold_remembers_what_was_asked_for():
+    at = below("a", -1)
+
+    assert at.hold(("a", 3)).asked == ("a", -1)
+
+
+def test_hold_of_what_was_resolved_before_asked_for_nothing():
+    assert below("a", 3).hold(("a", 3)).asked is None
+    assert below("a", 3).hold().asked is None
+
+
+def test_only_the_place_itself_was_asked_for():
+    held = below("a", -1).hold(("a", 3))
+
+    assert held.child("b").asked is None
+    assert held.hold().asked is None
+    assert held.refer().asked is None
+
+
+@pytest.mark.parametrize("at", [document(), document().hold(), below("a").hold()])
+@pytest.mark.parametrize("path", [("b",), ("b", -1)])
+def test_asked_key_of_a_path_is_the_path(at, path):
+    found = target(at, path) if at.held else Keyspace("", Settings()).target(path)
+
+    assert found.pathlike
+    assert found.asked_key == path
+
+
+@pytest.mark.parametrize("at", [document().hold(), below("a").hold()])
+def test_asked_key_of_a_name_is_the_name(at):
+    found = target(at, "b")
+
+    assert not found.pathlike
+    assert found.asked_key == "b"
+
+
+def test_place_below_a_path_is_not_spelled_as_one():
+    at = target(document().hold(), ("a",))
+
+    assert not at.hold().pathlike
+    assert not at.refer().pathlike
+    assert at.hold().child("b").asked_key == "b"
+
+
+def test_settings_take_a_function():
+    assert Settings(str).default is str
+    assert Settings().default is None
+
+
+@pytest.mark.parametrize("default", [1, "str", {}])
+def test_settings_refuse_what_cannot_be_called(default):
+    with pytest.raises(TypeError, match="default is a function"):
+        Settings(default)
 
 
 @pytest.mark.parametrize(

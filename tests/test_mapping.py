@@ -6,10 +6,11 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from conformance import MAPPING, MAPPING_CASES, MEMBERS, Make, check_case
 
-from redisjson_dict import NotADocumentError, RedisJSONDict
+from redisjson_dict import NotADocumentError, RedisJSONDict, ValueRangeError
 
 
 @pytest.fixture
@@ -41,7 +42,6 @@ READS: dict[str, Callable[[RedisJSONDict], Any]] = {
     "getitem odd path": lambda d: d["k", " a", "b\\"],
     "get": lambda d: d.get("k"),
     "get path": lambda d: d.get(("k", 0), 1),
-    "contains path": lambda d: ("k", "a") in d,
     "get_many": lambda d: d.get_many(["other", "k"]),
     "get_many path": lambda d: d.get_many([("k", "a")]),
     "items contains": lambda d: ("k", "mine") in d.items(),
@@ -133,6 +133,8 @@ def test_foreign_key_is_invisible(d, client, prefix, kind) -> None:
     d["other"] = [1]
 
     assert "k" not in d
+    assert ("k", "a") not in d
+    assert ("k", " a", 0) not in d
     assert "k" not in d.keys()  # noqa: SIM118  # the view's own
     assert list(d) == list(d.keys()) == list(reversed(d)) == ["other"]
     assert len(d) == len(d.items()) == 1
@@ -476,3 +478,120 @@ def test_from_url_owns_its_client(url, prefix) -> None:
         with RedisJSONDict.from_url(url, prefix=prefix) as other:
             assert other == {"a": [1]}
         d.clear()
+
+
+def test_path_below_an_odd_name_is_counted_from_the_end(d) -> None:
+    d["x"] = {"l": [{" a": 1, "b\\": 2}]}
+
+    assert d["x", "l", -1, " a"] == 1
+    assert ("x", "l", -1, " a") in d
+    d["x", "l", -1, "b\\"] = 3
+    assert d["x"] == {"l": [{" a": 1, "b\\": 3}]}
+
+
+def test_path_counts_from_the_end_above_and_below_an_odd_name(d) -> None:
+    d["x"] = [{" x": [1]}]
+    d["x", -1, " x"].append(2)
+    d["x", -1, " x", -1] = 7
+
+    assert d["x", -1, " x"] == [1, 7]
+    assert d["x"] == [{" x": [1, 7]}]
+
+
+def test_setdefault_by_a_path_from_the_end_keeps_its_element(d) -> None:
+    d["x"] = {"l": [{"k": 1}]}
+    last = d.setdefault(("x", "l", -1), {})
+    d["x", "l"].append({"k": 2})
+    last["n"] = 1
+
+    assert d["x", "l"] == [{"k": 1, "n": 1}, {"k": 2}]
+
+
+def test_get_many_leaves_out_paths_to_nothing(d) -> None:
+    d["x"] = {"a": 1, "l": [5]}
+
+    assert d.get_many([("x", "zz"), ("x", "a")]) == {("x", "a"): 1}
+    assert d.get_many([("x", "l", 7), ("x", "l", -9), ("x", "l", -1)]) == {("x", "l", -1): 5}
+    assert d.get_many([("gone", "a"), ("x", "a", "b")]) == {}
+
+
+NOT_THERE: dict[str, Callable[[RedisJSONDict, Any], Any]] = {
+    "getitem": lambda d, p: d[p],
+    "pop": lambda d, p: d.pop(p),
+    "delitem": lambda d, p: d.__delitem__(p),
+    "setitem": lambda d, p: d.__setitem__(p, 1),
+    "incr": lambda d, p: d.incr(p),
+    "setdefault": lambda d, p: d.setdefault(p, 1),
+}
+
+
+@pytest.mark.parametrize("verb", NOT_THERE.values(), ids=NOT_THERE)
+@pytest.mark.parametrize(
+    "path", [("x", "zz", "a\\"), ("gone", "a\\"), ("x", " q", " r"), ("x", "zz", " a")], ids=repr
+)
+def test_key_error_names_the_whole_path(d, verb, path) -> None:
+    d["x"] = {}
+    with pytest.raises(KeyError) as caught:
+        verb(d, path)
+
+    assert caught.value.args == (path,)
+
+
+@pytest.mark.parametrize("verb", ["getitem", "pop", "delitem"])
+def test_key_error_of_a_path_of_one_step_is_the_path(d, verb) -> None:
+    with pytest.raises(KeyError) as caught:
+        NOT_THERE[verb](d, ("gone",))
+
+    assert caught.value.args == (("gone",),)
+
+
+@pytest.mark.parametrize("default", ["default", None, {}])
+def test_pop_of_a_missing_document_gives_the_default(d, default) -> None:
+    assert d.pop("missing", default) is default
+
+
+def test_incr_of_a_document_takes_amounts_beyond_int64(d) -> None:
+    d["i"] = -5
+
+    assert d.incr("i", 2**63, default=2**63) == 2**63 - 5
+
+
+def test_incr_of_a_missing_document_refuses_too_large_a_sum(d) -> None:
+    with pytest.raises(ValueRangeError):
+        d.incr("new", 2**63, default=2**63)
+
+    assert len(d) == 0
+
+
+def test_paths_longer_than_documents_are_deep_are_never_found(d) -> None:
+    d["x"] = {"a": {}}
+    path = ("x", *["a"] * 128)
+
+    assert path not in d
+    assert d.get(path, 7) == 7
+    assert d.pop(path, 7) == 7
+    assert d.get_many([path, "x"]) == {"x": {"a": {}}}
+    for verb in NOT_THERE.values():
+        with pytest.raises(KeyError) as caught:
+            verb(d, path)
+        assert caught.value.args == (path,)
+
+
+def test_reference_is_no_deeper_than_documents(d) -> None:
+    d["x"] = {}
+    with pytest.raises(ValueRangeError):
+        d.at("x", *["a"] * 127)["a"]
+    with pytest.raises(ValueRangeError):
+        d["x"].at(*["a"] * 128)
+
+
+def test_batch_of_commands_is_no_client(client) -> None:
+    with pytest.raises(TypeError):
+        RedisJSONDict(client.pipeline(), "x")
+
+
+def test_numpy_numbers_and_arrays_are_stored_exactly(d) -> None:
+    d["a"] = np.arange(3)
+    d["x"] = np.float32(0.1)
+
+    assert d.to_python() == {"a": [0, 1, 2], "x": 0.10000000149011612}

@@ -36,6 +36,7 @@ DOCUMENT = Location("run", KEY, Settings())
 HELD = DOCUMENT.descend(("a", 0)).hold()
 CHILD = HELD.child("x")
 LAST = HELD.child(-1)
+BELOW_LAST = LAST.child("x")
 REFERENCE = DOCUMENT.descend(("a", -1)).refer()
 ESCAPED = HELD.child("b\\")
 SPACED = HELD.child(" b")
@@ -169,7 +170,14 @@ def test_assign_with_a_repair():
 def test_get_many_sends_paths_below():
     operation = values.get_many(HELD, {"k": ("k",), ("l", 0): ("l", 0)})
 
-    assert operation.command == evalsha("get_many", b'$["a"][0]', (), b'["k"]', b'["l"][0]')
+    below = (1, b'["k"]', 2, b'["l"]', b"[0]")
+    assert operation.command == evalsha("get_many", b'$["a"][0]', (), "", *below)
+
+
+def test_get_many_says_which_kind_it_wants():
+    command = values.get_many(LAST, {-1: (-1,)}, "array").command
+
+    assert command == evalsha("get_many", b'$["a"][0]', (b"-1",), "array", 1, b"-1")
 
 
 def test_query_sends_what_follows_the_dollar():
@@ -320,6 +328,11 @@ BASE = b'$["a"][0]'
             [b"+", b"array", None, b"[null]"],
             {"k": ("array", BASE + b'["k"]'), ("m", 0): None},
         ),
+        (
+            values.get_many(LAST, {-1: (-1,), 0: (0,), "k": ("k",)}),
+            [b"+", [b"object", 4, 7], [b"[1]", 4], None],
+            {-1: ("object", BASE + b"[4][7]"), 0: 1},
+        ),
         (objects.names(HELD), b'["b","a"]', ["b", "a"]),
         (
             objects.members(HELD, 3),
@@ -335,8 +348,13 @@ BASE = b'$["a"][0]'
             [b'[" p","q"]', b"so", b'*[{" p":1,"q":{}}]'],
             ([" p", "q"], [1, ("object", BASE + b'["q"]')]),
         ),
-        (objects.setdefault(CHILD, [1]), None, ("array", BASE + b'["x"]')),
-        (objects.setdefault(CHILD, 2), None, 2),
+        (objects.setdefault(CHILD, [1]), b"", ("array", BASE + b'["x"]')),
+        (objects.setdefault(CHILD, 2), b"", 2),
+        (objects.setdefault(CHILD, ""), b"", ""),
+        (objects.setdefault(BELOW_LAST, {}), [b"", 6], ("object", BASE + b'[6]["x"]')),
+        (objects.setdefault(BELOW_LAST, 2), [b"", 6], 2),
+        (objects.setdefault(BELOW_LAST, 2), [b"array", 6], ("array", BASE + b'[6]["x"]')),
+        (objects.setdefault(BELOW_LAST, 2), [b"[7]", 6], 7),
         (objects.setdefault(CHILD, 2), b"[7]", 7),
         (objects.setdefault(CHILD, 2), b"object", ("object", BASE + b'["x"]')),
         (objects.popitem(HELD), [b'"k"', b"[[1]]"], ("k", [1])),
@@ -498,13 +516,32 @@ def answers(flow, *replies):
     raise AssertionError(f"still waiting: {item}")
 
 
-def swap(old, new):
+def read(text):
+    """What a fetch of the held array gives."""
+    return text, HELD.steps
+
+
+def swap(old, new, name="compare_and_shrink"):
     digest = hashlib.sha1(old).hexdigest()
-    return evalsha("compare_and_set", BASE, (), digest, new)
+    return evalsha(name, BASE, (), digest, new)
+
+
+@pytest.mark.parametrize(
+    ("at", "reply", "steps"),
+    [
+        (HELD, b"[[1]]", ("a", 0)),
+        (LAST, [b"[[1]]", 3], ("a", 0, 3)),
+        (REFERENCE, [b"[[1]]", 7], ("a", 7)),
+    ],
+)
+def test_fetch_gives_the_text_and_where_it_was(at, reply, steps):
+    first = next(arrays.reverse(at).start())
+
+    assert first.result(reply) == (b"[[1]]", steps)
 
 
 def test_revision_compares_and_sets():
-    seen, result = answers(arrays.sort(HELD, None, False), b"[[3,1,2]]", None)
+    seen, result = answers(arrays.sort(HELD, None, False), read(b"[[3,1,2]]"), None)
 
     assert [item.command for item in seen] == [
         evalsha("fetch", BASE, ()),
@@ -513,9 +550,24 @@ def test_revision_compares_and_sets():
     assert result is None
 
 
+@pytest.mark.parametrize(
+    ("new", "name"),
+    [
+        ([], "compare_and_shrink"),
+        ([9], "compare_and_shrink"),
+        ([10], "compare_and_set"),
+        ([1, 1], "compare_and_set"),
+    ],
+)
+def test_revision_shrinks_when_the_text_is_not_longer(new, name):
+    seen, _ = answers(values.modify(HELD, lambda _: new, 1), read(b"[[1]]"), None)
+
+    assert seen[1].command == swap(b"[[1]]", str(new).replace(" ", "").encode(), name)
+
+
 def test_revision_starts_again_after_a_lost_race():
     flow = arrays.reverse(HELD)
-    seen, _ = answers(flow, b"[[1,2]]", b"[[1,2,3]]", 0.0, None)
+    seen, _ = answers(flow, read(b"[[1,2]]"), b"[[1,2,3]]", 0.0, None)
 
     assert seen[1].command == swap(b"[[1,2]]", b"[2,1]")
     assert seen[2] == Pause(1)
@@ -523,15 +575,15 @@ def test_revision_starts_again_after_a_lost_race():
 
 
 def test_revision_below_an_unwritable_name():
-    seen, _ = answers(values.assign(SPACED, [1]), b'[{"k":1}]', None)
+    seen, _ = answers(values.assign(SPACED, [1]), read(b'[{"k":1}]'), None)
 
-    assert seen[1].command == swap(b'[{"k":1}]', b'{"k":1," b":[1]}')
+    assert seen[1].command == swap(b'[{"k":1}]', b'{"k":1," b":[1]}', "compare_and_set")
 
 
 def test_modify_gives_up_after_its_tries():
     steps = values.modify(HELD, lambda array: [*array, 1], 2).start()
     next(steps)
-    steps.send(b"[[]]")
+    steps.send(read(b"[[]]"))
     for elapsed in (0.1, 0.2):
         assert isinstance(steps.send(b"[[7]]"), Pause)
         if elapsed == 0.2:
@@ -544,7 +596,7 @@ def test_modify_gives_up_after_its_tries():
 def test_verb_without_tries_has_a_deadline():
     steps = arrays.reverse(HELD).start()
     next(steps)
-    steps.send(b"[[1]]")
+    steps.send(read(b"[[1]]"))
     assert isinstance(steps.send(b"[[2]]"), Pause)
 
     with pytest.raises(ConflictError):

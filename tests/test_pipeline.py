@@ -1226,8 +1226,8 @@ def test_batch_is_at_most_once_when_the_reply_is_lost(
 
         assert fault.hits == 1
         assert "outcome unknown" in " ".join(caught.value.__notes__)
-        assert d["l"] == [1, 2]
-        assert through["l"] == [1, 2]
+        assert d["l"].to_python() in ([], [1, 2])  # the relay may close before EXEC has passed
+        assert through["l"].to_python() in ([], [1, 2])
         with pytest.raises(PipelineError):
             pending.result()
 
@@ -1453,3 +1453,13 @@ def test_pool_has_all_its_connections_back(url: str, prefix: str) -> None:
 def test_users_own_pipeline_is_no_client(client: Any, prefix: str) -> None:
     with pytest.raises(TypeError):
         RedisJSONDict(client.pipeline(), prefix)
+
+
+def test_empty_update_inside(d: RedisJSONDict) -> None:
+    with d.pipeline() as batch:
+        d.update({})
+        batch.update()
+        d |= {}
+        d["x"] = 1
+
+    assert d.to_python() == {"x": 1}

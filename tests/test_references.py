@@ -388,3 +388,83 @@ def test_reference_refuses_bad_values_unsent(d, requests) -> None:
 
 def test_reference_says_where_it_points(d) -> None:
     assert repr(d.at("doc", "a", 0, "é")) == "<Reference document 'doc' at $['a'][0]['é']>"
+
+
+COMPUTED: dict[str, tuple[Callable[[Any], Any], list[Any]]] = {
+    "sort": (lambda r: r.sort(), [1, 2, 2]),
+    "reverse": (lambda r: r.reverse(), [2, 1, 2]),
+    "count": (lambda r: r.count(2), [2, 1, 2]),
+    "index of a float": (lambda r: r.index(2.0, 1), [2, 1, 2]),
+    "modify": (lambda r: r.modify(lambda value: value[:1]), [2]),
+    "remove": (lambda r: r.remove(2), [1, 2]),
+    "incr": (lambda r: r.incr(-1, 2**60), [2, 1, 2**60 + 2]),
+}
+
+
+@pytest.mark.parametrize("verb", COMPUTED)
+def test_reference_counted_from_the_end_computes(d, verb) -> None:
+    call, left = COMPUTED[verb]
+    d["doc"] = [[0], [2, 1, 2]]
+    call(d.at("doc", -1))
+
+    assert d["doc"] == [[0], left]
+
+
+def test_reference_counted_from_the_end_counts(d) -> None:
+    d["doc"] = [[0], [2, 1, 2]]
+
+    assert d.at("doc", -1).count(2) == 2
+
+
+def test_reference_counted_from_the_end_updates_odd_names(d) -> None:
+    d["doc"] = [{"a": 1}]
+    d.at("doc", -1).update({"b\\": 2})
+
+    assert d["doc"] == [{"a": 1, "b\\": 2}]
+
+
+@pytest.mark.parametrize("value", [5, "text", True, 1.5, None])
+@pytest.mark.parametrize("name", [" n", "n\\", "n"])
+def test_clear_of_a_scalar_is_a_type_error(d, name, value) -> None:
+    d["doc"] = {name: value}
+    with pytest.raises(TypeError):
+        d.at("doc", name).clear()
+
+    assert d["doc"] == {name: value}
+
+
+@pytest.mark.parametrize(
+    "verb",
+    ["get", "delete", "kind", "to_python", "length", "clear", "keys", "sort", "toggle"],
+)
+def test_reference_to_no_document_names_it(d, verb) -> None:
+    with pytest.raises(KeyError) as caught:
+        getattr(d.at("gone"), verb)()
+
+    assert caught.value.args == ("gone",)
+
+
+def test_reference_to_no_document_does_not_exist(d) -> None:
+    assert d.at("gone").exists() is False
+    assert d.at("gone", "a").exists() is False
+
+
+def test_reference_to_a_document_appends_to_its_text(d) -> None:
+    d["t"] = "a"
+    d.at("t").concat("b")
+
+    assert d["t"] == "ab"
+
+
+def test_empty_update_below_an_unwritable_name_changes_nothing(d) -> None:
+    d["doc"] = {" x": {"a": 1}}
+
+    assert d["doc", " x"].update({}) is None
+    assert d.at("doc", " x").update({}) is None
+    assert d["doc"] == {" x": {"a": 1}}
+
+
+def test_reference_says_unprintable_steps_by_their_codes(d) -> None:
+    assert (
+        repr(d.at("a'b", "c'd", "\x0b")) == "<Reference document \"a'b\" at $['c\\'d']['\\u000b']>"
+    )

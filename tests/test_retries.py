@@ -17,7 +17,7 @@ from relay import Relay
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.scripts import script
 
-TIMEOUT = 0.3  # seconds until a swallowed reply is given up
+TIMEOUT = 0.15  # seconds until a swallowed reply is given up
 UNSPELLABLE = 0.23217612806301458  # a float that takes a script on this server
 LOST = (redis.ConnectionError, redis.TimeoutError)
 
@@ -63,20 +63,25 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
     "insert": ("splice", lambda d: d.at("doc", "l").insert(1, 9), changed(l=[3, 9, 1, 2])),
     "slice": ("splice", lambda d: put(slice(0, 1), [8, 9])(d["doc", "l"]), changed(l=[8, 9, 1, 2])),
     "extended slice": (
-        "compare_and_set",
+        "compare_and_shrink",
         lambda d: put(slice(0, 3, 2), [8, 9])(d["doc", "l"]),
         changed(l=[8, 1, 9]),
     ),
     "del slice": ("cut", lambda d: drop(slice(0, 1))(d["doc", "l"]), changed(l=[1, 2])),
     "trim": ("trim", lambda d: d.at("doc", "l").trim(1, 3), changed(l=[1, 2])),
     "remove": ("remove", lambda d: d.at("doc", "l").remove(1), changed(l=[3, 2])),
-    "sort": ("compare_and_set", lambda d: d.at("doc", "l").sort(), changed(l=[1, 2, 3])),
-    "reverse": ("compare_and_set", lambda d: d.at("doc", "l").reverse(), changed(l=[2, 1, 3])),
+    "sort": ("compare_and_shrink", lambda d: d.at("doc", "l").sort(), changed(l=[1, 2, 3])),
+    "reverse": ("compare_and_shrink", lambda d: d.at("doc", "l").reverse(), changed(l=[2, 1, 3])),
     "*=": ("compare_and_set", lambda d: d["doc", "l"].__imul__(2), changed(l=[3, 1, 2] * 2)),
     "modify": (
-        "compare_and_set",
+        "compare_and_shrink",
         lambda d: d.at("doc", "n").modify(lambda n: n + 1),
         changed(n=2),
+    ),
+    "modify to more": (
+        "compare_and_set",
+        lambda d: d.at("doc", "n").modify(lambda n: n + 9),
+        changed(n=10),
     ),
     "pop element": ("pop", lambda d: d.at("doc", "l").pop(), changed(l=[3, 1])),
     "pop first": ("pop", lambda d: d.at("doc", "l").pop(0), changed(l=[1, 2])),

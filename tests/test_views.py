@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import uuid
 from collections.abc import Callable, ItemsView, KeysView, ValuesView
 from typing import Any
@@ -251,3 +253,20 @@ def test_keys_deleted_while_iterating_are_left_out(d) -> None:
     assert isinstance(d, RedisJSONDict)
     d.clear()
     assert len(list(pairs)) <= 9
+
+
+def test_items_contain_no_unhashable_key(box) -> None:
+    with pytest.raises(TypeError):
+        assert (("a", []), 1) not in box.items()
+
+
+def test_keys_contain_no_path(box) -> None:
+    assert ("o", "x") in box
+    assert ("o", "x") not in box.keys()  # noqa: SIM118  # the view's own
+
+
+@pytest.mark.parametrize("function", [copy.copy, copy.deepcopy, pickle.dumps])
+@pytest.mark.parametrize("view", ["keys", "values", "items"])
+def test_views_cannot_be_copied_or_pickled(box, view, function) -> None:
+    with pytest.raises(TypeError):
+        function(getattr(box, view)())

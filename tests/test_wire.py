@@ -250,7 +250,7 @@ ARRAY: dict[str, tuple[Callable[[Any], Any], int]] = {
     "incr": (lambda a: a.incr(0), 1),
     "toggle": (lambda a: a.toggle(-1), 1),
     "concat": (lambda a: a.concat(3, "y"), 1),
-    "get_many": (lambda a: a.get_many([0, 1, 2]), 1),
+    "get_many": (lambda a: a.get_many([0, 1, -2, 99, -99]), 1),
     "replace": (lambda a: a.replace([1]), 1),
     "query": (lambda a: a.query("$[*]"), 1),
     "modify": (lambda a: a.modify(lambda value: value[::-1]), 2),
@@ -311,6 +311,9 @@ DICT: dict[str, tuple[Callable[[Any], Any], int]] = {
     "in": (lambda d: "doc" in d, 1),
     "in, missing": (lambda d: "missing" in d, 1),
     "in by path": (lambda d: ("doc", "object", "b") in d, 1),
+    "in by missing path": (lambda d: ("missing", "a") in d, 1),
+    "in by no key": (lambda d: 5 in d, 0),
+    "get by no key": (lambda d: d.get(5), 0),
     "set": (lambda d: d.__setitem__("doc", {"a": 1}), 1),
     "set by path": (add(("doc", "object", "b", "c"), 1), 1),
     "del": (lambda d: d.__delitem__("doc"), 1),
@@ -400,6 +403,23 @@ def test_dict_bulk_reads_go_by_pages(wire: Wire, documents: int, pages: int):
     assert wire.cost(lambda: [*iter(wire.d.keys())]).requests == scan
 
 
+def test_membership_of_a_document_is_one_plain_command(wire: Wire):
+    assert wire.commands(lambda: "doc" in wire.d) == ["JSON.TYPE"]
+    assert wire.commands(lambda: "missing" in wire.d) == ["JSON.TYPE"]
+
+
+def test_empty_scan_asks_once_whether_there_is_json(wire: Wire):
+    wire.d.clear()
+
+    *scan, last = wire.commands(lambda: len(wire.d))
+    assert set(scan) == {"SCAN"}
+    assert last == "JSON.TYPE"
+
+
+def test_scan_that_finds_something_asks_nothing_more(wire: Wire):
+    assert set(wire.commands(lambda: len(wire.d))) == {"SCAN"}
+
+
 def test_dict_clear_goes_by_pages(wire: Wire):
     wire.d.update({f"k{n}": n for n in range(PAGE)})
     documents = len(wire.d)
@@ -480,7 +500,7 @@ def test_augmented_append_of_an_element_from_the_end(wire: Wire):
     def augment() -> None:
         rows[-1] += [3]
 
-    assert wire.cost(augment).requests == 2
+    assert wire.cost(augment).requests == 3  # it asks once more which element that is
     assert rows.to_python() == [[1], [2, 3]]
 
 

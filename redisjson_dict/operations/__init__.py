@@ -169,16 +169,23 @@ class Flow(Generic[T]):
         at: the place it is about, for error messages.
         start: begins it; the generator returns the result.
         writes: whether it changes something.
+        parts: the operations, where there are no others and nobody is after their results.
     """
 
-    __slots__ = ("at", "start", "writes")
+    __slots__ = ("at", "parts", "start", "writes")
 
     def __init__(
-        self, at: Location, start: Callable[[], Steps[T]], *, writes: bool = False
+        self,
+        at: Location,
+        start: Callable[[], Steps[T]],
+        *,
+        writes: bool = False,
+        parts: list[Operation[Any]] | None = None,
     ) -> None:
         self.at = at
         self.start = start
         self.writes = writes
+        self.parts = parts
 
 
 Verb = Operation[T] | Flow[T]
