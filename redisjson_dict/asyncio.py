@@ -81,6 +81,8 @@ class RedisJSONDict(Awaited, DocumentVerbs):
     """
 
     __slots__ = ("__weakref__", "_expiry", "_owned")
+    __iter__ = None
+    __contains__ = None
     get = verb(toplevel.read)
 
     def __init__(
@@ -191,6 +193,7 @@ class RedisJSONDict(Awaited, DocumentVerbs):
         Raises:
             KeyError: there is none.
         """
+        self._run.refuse_in_batch("popitem")
         async for place in self._places():
             try:
                 return place.name, await self._run(documents.pop(place))

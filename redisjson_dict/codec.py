@@ -22,7 +22,7 @@ import orjson
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
-__all__ = ["Encoded", "Repair", "brief", "decode", "encode", "plain", "to_python"]
+__all__ = ["Encoded", "Repair", "brief", "decode", "encode", "is_live", "plain", "to_python"]
 
 Default = Callable[[Any], Any] | None
 
@@ -115,13 +115,18 @@ def to_python(value: Any) -> Any:
 
     Cost: one round trip for each proxy met.
     """
-    if getattr(type(value), "to_python", None) is not None:
+    if is_live(value):
         return value.to_python()
     if isinstance(value, Mapping):
         return {key: to_python(item) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, (str, *_NOT_ARRAYS)):
         return [to_python(item) for item in value]
     return value
+
+
+def is_live(value: Any) -> bool:
+    """Return whether a value is a live one of this package, with a `to_python` that fetches it."""
+    return getattr(type(value), "_fetchable", False) is True
 
 
 def _encode_container(value: Any, depth: int) -> Encoded | None:
@@ -259,9 +264,8 @@ class _Plain:
             self._open.discard(id(value))
 
     def _container(self, value: Any) -> Any:
-        fetch = getattr(type(value), "to_python", None)
-        if fetch is not None and isinstance(value, (Mapping, Sequence)):
-            value = fetch(value)
+        if isinstance(value, (Mapping, Sequence)):
+            value = to_python(value) if is_live(value) else value
         if isinstance(value, Mapping):
             self._check_depth()
             return self._members(value)

@@ -14,6 +14,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
+from redisjson_dict.codec import is_live
 from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
 from redisjson_dict.execute import Blocking
 from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
@@ -45,6 +46,7 @@ class Live:
     __slots__ = ("__weakref__", "_at", "_run")
     __hash__ = None  # type: ignore[assignment]  # mutable, as dict and list
     _kind = ""
+    _fetchable = True  # see codec.is_live
 
     def __init__(self, run: Blocking, at: Location) -> None:
         self._run = run
@@ -135,6 +137,10 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     __slots__ = ()
     _kind = "object"
+
+    def to_python(self) -> dict[str, Any]:
+        """Return the whole content as plain, detached data. Cost: one round trip."""
+        return super().to_python()
 
     def __getitem__(self, key: Any) -> Any:
         """Return a scalar's value or a live proxy. Cost: one round trip."""
@@ -310,6 +316,10 @@ class JSONArray(Live, MutableSequence[Any]):
 
     __slots__ = ()
     _kind = "array"
+
+    def to_python(self) -> list[Any]:
+        """Return the whole content as plain, detached data. Cost: one round trip."""
+        return super().to_python()
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Any: ...
@@ -518,9 +528,8 @@ class JSONArray(Live, MutableSequence[Any]):
 
 def as_dict(other: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a mapping as a dict: the content of a live one is fetched at once."""
-    live: Any = other if getattr(type(other), "to_python", None) is not None else None
-    if live is not None:
-        return live.to_python()
+    if is_live(other):
+        return other.to_python()  # type: ignore[attr-defined]  # live values have it
     return other if isinstance(other, dict) else dict(other)
 
 

@@ -10,6 +10,7 @@ again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -179,7 +180,11 @@ def _once(client: Any, commands: Sequence[Command]) -> Replies:
                 connection.disconnect()
             connection.send_packed_command(packed)
 
-        connection.retry.call_with_retry(send, lambda error: connection.disconnect())
+        if _is_divisible(commands):
+            progress.note = _UNKNOWN
+            send()
+        else:
+            connection.retry.call_with_retry(send, lambda error: connection.disconnect())
         progress.note = _UNKNOWN
         replies: Replies = []
         for _ in commands:
@@ -226,7 +231,12 @@ async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
         async def again(error: Exception) -> None:
             await connection.disconnect()
 
-        await connection.retry.call_with_retry(send, again)
+        if _is_divisible(commands):
+            await connection.connect()
+            progress.note = _UNKNOWN
+            await send()
+        else:
+            await connection.retry.call_with_retry(send, again)
         progress.note = _UNKNOWN
         replies: Replies = []
         for _ in commands:
@@ -273,6 +283,8 @@ async def _checked_out(node: Any) -> Any:
 
 async def _has_unread(connection: Any) -> bool:
     """Return whether the socket is closed, or has a reply that nobody waits for."""
+    await asyncio.sleep(0)  # the event loop learns of a closed socket only when it gets to look,
+    await asyncio.sleep(0)  # and tells the connection a turn later
     probe = getattr(connection, "can_read", None) or connection.can_read_destructive
     return bool(await probe())
 
@@ -281,6 +293,11 @@ def _known(progress: _Progress, error: BaseException) -> str:
     """Return what is known about the outcome; some connection errors are the server's answer."""
     said_by_server = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
     return _NOTHING_DONE if said_by_server else progress.note
+
+
+def _is_divisible(commands: Sequence[Command]) -> bool:
+    """Return whether a request that was cut short may have been executed in part."""
+    return len(commands) > 1 and commands[0][0] not in ("MULTI", "ASKING")
 
 
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:

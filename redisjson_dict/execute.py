@@ -17,7 +17,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
 
-from redis.exceptions import NoScriptError, ResponseError
+from redis.exceptions import (
+    ConnectionError,
+    NoScriptError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
 
 from redisjson_dict.errors import JSONModuleMissingError, PipelineError
 from redisjson_dict.exchange import (
@@ -28,7 +34,7 @@ from redisjson_dict.exchange import (
     exchange_node,
     is_cluster,
 )
-from redisjson_dict.expiry import owner
+from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import (
     MISSING,
@@ -74,7 +80,7 @@ class Shell:
         self.client = client
         self.show = show
         self.refer = refer
-        self.batches: dict[tuple[int, int], Queue] = {}
+        self.batches: dict[Owner, Queue] = {}
 
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.
@@ -87,6 +93,15 @@ class Shell:
             return False
         batch.add(verb, answers=False)
         return True
+
+    def refuse_in_batch(self, name: str) -> None:
+        """Complain of a verb that a batch cannot do, if the caller is in one.
+
+        Raises:
+            PipelineError: the caller is in a batch.
+        """
+        if self.batches and owner() in self.batches:
+            raise PipelineError(f"{name} must read before it writes: do it outside of the batch")
 
     def shown(self, result: Any) -> Any:
         """Return a result as a reader gets it."""
@@ -143,11 +158,14 @@ class Blocking(Shell):
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
             commands = _with_sources([operations[number] for number in numbers])
-            answers = (
-                exchange(self.client, b"", commands)
-                if node is None
-                else exchange_node(self.client, node, commands)
-            )
+            try:
+                answers = (
+                    exchange(self.client, b"", commands)
+                    if node is None
+                    else exchange_node(self.client, node, commands)
+                )
+            except (ConnectionError, TimeoutError):
+                answers = _once_more([operations[number] for number in numbers])
             for number, reply in zip(numbers, answers, strict=True):
                 replies[number] = reply
         return replies
@@ -256,11 +274,14 @@ class Awaiting(Shell):
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
             commands = _with_sources([operations[number] for number in numbers])
-            answers = await (
-                aexchange(self.client, b"", commands)
-                if node is None
-                else aexchange_node(self.client, node, commands)
-            )
+            try:
+                answers = await (
+                    aexchange(self.client, b"", commands)
+                    if node is None
+                    else aexchange_node(self.client, node, commands)
+                )
+            except (ConnectionError, TimeoutError):
+                answers = _once_more([operations[number] for number in numbers])
             for number, reply in zip(numbers, answers, strict=True):
                 replies[number] = reply
         return replies
@@ -360,6 +381,13 @@ def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
     if result is UNDONE:
         return (yield from _perform_slowly(operation))
     return result
+
+
+def _once_more(operations: list[Operation[Any]]) -> list[Reply]:
+    """Return, after a broken connection, replies that have every operation asked again."""
+    if all(operation.resend for operation in operations):
+        return [TryAgainError("the connection broke") for _ in operations]
+    raise  # called while the connection's error is being handled
 
 
 def _with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
-from contextvars import ContextVar, Token
+from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 
-__all__ = ["Expiry", "Seconds", "milliseconds", "moment", "owner"]
+__all__ = ["Block", "Expiry", "Owner", "Seconds", "milliseconds", "moment", "owner"]
 
 Seconds = float | timedelta
 
@@ -60,12 +60,16 @@ def moment(when: float | datetime) -> int:
         raise UnsupportedValueError(
             f"a moment is an aware datetime or seconds since the epoch, not {type(when).__name__}"
         )
-    if math.isnan(when) or not 0 <= when <= _LONGEST / 1000:
+    if not 0 <= when <= _LONGEST / 1000:
         raise ValueRangeError(f"the moment {when} is not between the epoch and {_LONGEST // 1000}")
     return round(when * 1000)
 
 
-def owner() -> tuple[int, int]:
+Owner = tuple[threading.Thread, "asyncio.Task[object] | None"]
+"""Who is running. The objects themselves: numbers are used again when one has ended."""
+
+
+def owner() -> Owner:
     """Return who is running: this thread and, inside an event loop, this task.
 
     Child tasks and ``asyncio.to_thread`` inherit context variables, so the owner is compared.
@@ -74,7 +78,7 @@ def owner() -> tuple[int, int]:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    return threading.get_ident(), id(task) if task is not None else 0
+    return threading.current_thread(), task
 
 
 class Expiry:
@@ -97,9 +101,9 @@ class Expiry:
         blocks = _blocks.get()
         if blocks:
             now = owner()
-            for expiry, entered_by, span in reversed(blocks):
-                if expiry is self and entered_by == now:
-                    expire = span
+            for entry in reversed(blocks):
+                if entry.expiry is self and entry.entered_by == now:
+                    expire = entry.span
                     break
         keep = b"k" if self._preserve else b""
         return keep if expire is None else b"%b%d" % (keep, expire)
@@ -110,21 +114,35 @@ class Expiry:
 
 
 class Block:
-    """A ``with`` block in which another time to live is in force; may be entered again."""
+    """A ``with`` block in which another time to live is in force.
 
-    __slots__ = ("_expiry", "_span", "_tokens")
+    May be entered again, and by several threads and tasks: each ends its own.
+    """
+
+    __slots__ = ("_expiry", "_span")
 
     def __init__(self, expiry: Expiry, span: int) -> None:
         self._expiry = expiry
         self._span = span
-        self._tokens: list[Token[_Blocks]] = []
 
     def __enter__(self) -> None:
-        self._tokens.append(_blocks.set((*_blocks.get(), (self._expiry, owner(), self._span))))
+        _blocks.set((*_blocks.get(), _Entry(self, self._expiry, owner(), self._span)))
 
     def __exit__(self, *error: object) -> None:
-        _blocks.reset(self._tokens.pop())
+        entries = list(_blocks.get())
+        now = owner()
+        for number in range(len(entries) - 1, -1, -1):
+            if entries[number].block is self and entries[number].entered_by == now:
+                del entries[number]
+                break
+        _blocks.set(tuple(entries))
 
 
-_Blocks = tuple[tuple[Expiry, tuple[int, int], int], ...]
-_blocks: ContextVar[_Blocks] = ContextVar("redisjson_dict_expiry", default=())
+class _Entry(NamedTuple):
+    block: Block
+    expiry: Expiry
+    entered_by: Owner
+    span: int
+
+
+_blocks: ContextVar[tuple[_Entry, ...]] = ContextVar("redisjson_dict_expiry", default=())

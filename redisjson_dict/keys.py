@@ -6,7 +6,7 @@ import operator
 from collections.abc import Mapping
 from typing import Any
 
-from redisjson_dict.codec import brief
+from redisjson_dict.codec import brief, is_live
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import DEPTH_LIMIT, Location, Step
 
@@ -119,8 +119,7 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
         UnsupportedValueError: a key is not str.
         TypeError, ValueError: as `dict` raises them for what are no pairs.
     """
-    live = getattr(type(other), "to_python", None) is not None
-    items = dict(other.to_python() if live else other)
+    items = dict(other.to_python() if is_live(other) else other)
     items.update(more)
     return {text_of_name(key): value for key, value in items.items()}
 

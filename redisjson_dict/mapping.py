@@ -60,6 +60,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     __slots__ = ("__weakref__", "_expiry", "_owned", "_run", "_space")
     __hash__ = None  # type: ignore[assignment]  # mutable, as dict
+    _fetchable = True  # see codec.is_live
 
     def __init__(
         self,
@@ -187,6 +188,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             KeyError: there is none.
         """
+        self._run.refuse_in_batch("popitem")
         for place in self._places():
             try:
                 return place.name, self._run(documents.pop(place))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from redisjson_dict import toplevel
 from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Awaiting, Blocking, Shell
-from redisjson_dict.expiry import owner
+from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.operations import Verb
 from redisjson_dict.queue import Pending, Queue
@@ -56,6 +56,24 @@ class Batch(Queued, DocumentVerbs):
         """Count what is queued."""
         return len(self._queue.entries)
 
+    def popitem(self) -> NoReturn:
+        """Refuse: which document there is must be read first.
+
+        Raises:
+            PipelineError: always.
+        """
+        raise PipelineError("popitem must read before it writes: do it outside of the batch")
+
+    def clear(self) -> NoReturn:
+        """Refuse: which documents there are must be read first; the dict's own `clear` does that.
+
+        Raises:
+            PipelineError: always.
+        """
+        raise PipelineError(
+            "clear reads which documents there are: call it on the dict, inside the block or not"
+        )
+
     def at(self, key: str, *steps: Any) -> BatchReference:
         """Return a reference to a document, or to a place inside one."""
         return self[(key, *steps)]
@@ -73,7 +91,7 @@ class _Block(Generic[S]):
         self._run = run
         self._space = space
         self._atomic = atomic
-        self._entered: list[tuple[tuple[int, int], int]] = []
+        self._entered: list[tuple[Owner, int]] = []
 
     def _open(self) -> Batch:
         now = owner()
@@ -87,15 +105,25 @@ class _Block(Generic[S]):
         return Batch(queue, self._space)
 
     def _end(self, failed: bool) -> Queue | None:
-        """Return what is to be sent now, if anything."""
-        entered_by, joined = self._entered.pop()
-        if entered_by != owner():
-            raise PipelineError("a batch ends in the thread and task that opened it")
-        if joined >= 0:
+        """Return what is to be sent now, if anything.
+
+        Raises:
+            PipelineError: the block was opened in another thread or task; nothing is sent.
+        """
+        now = owner()
+        mine = [entry for entry in self._entered if entry[0] == now]
+        entered_by, joined = mine[-1] if mine else self._entered[-1]
+        self._entered.remove((entered_by, joined))
+        if joined >= 0 and mine:
             if failed:
                 del self._run.batches[entered_by].entries[joined:]
             return None
         queue = self._run.batches.pop(entered_by)
+        queue.ended = True
+        if not mine:
+            raise PipelineError(
+                "a batch ends in the thread and task that opened it; nothing was sent"
+            )
         return None if failed else queue
 
 

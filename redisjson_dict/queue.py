@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from redisjson_dict.errors import PipelineError
+from redisjson_dict.expiry import owner
 from redisjson_dict.operations import Flow, Operation, Verb
 
 __all__ = ["Pending", "Queue", "batch_error", "name_of"]
@@ -57,16 +58,21 @@ class Queue:
         show: makes of a result what a reader gets.
         slot: tells which keys one transaction may touch together; None: all.
         atomic: whether all are applied in one transaction.
+
+    Attributes:
+        ended: whether the batch was sent or given up; nothing can be added then.
     """
 
-    __slots__ = ("_show", "_slot", "atomic", "entries")
+    __slots__ = ("_owner", "_show", "_slot", "atomic", "entries", "ended")
 
     def __init__(
         self, show: Callable[[Any], Any], slot: Callable[[bytes], Any] | None, atomic: bool
     ) -> None:
         self._show = show
         self._slot = slot
+        self._owner = owner()
         self.atomic = atomic
+        self.ended = False
         self.entries: list[tuple[Operation[Any], Pending[Any]]] = []
 
     @property
@@ -96,6 +102,12 @@ class Queue:
         Raises:
             PipelineError: it must read first; or its result matters and nobody would get it.
         """
+        if self.ended or self._owner != owner():
+            raise PipelineError(
+                "the batch has ended; nothing was queued"
+                if self.ended
+                else "a batch belongs to the thread and task that opened it; nothing was queued"
+            )
         if isinstance(verb, Flow) and verb.parts is not None:
             return self._add_parts(verb.parts)
         if isinstance(verb, Flow):
@@ -128,12 +140,18 @@ def name_of(operation: Operation[Any]) -> str:
     return operation.script.name if operation.script else str(operation.command[0])
 
 
+def _notes(reason: Exception) -> str:
+    notes = getattr(reason, "__notes__", [])
+    return f" ({'; '.join(notes)})" if notes else ""
+
+
 def batch_error(queue: Queue, failed: list[tuple[Operation[Any], Exception]]) -> PipelineError:
     """Return the error for a batch in which some operations failed."""
     operation, reason = failed[0]
     total = len(queue.entries)
     error = PipelineError(
-        f"{name_of(operation)} at {operation.at.describe()} failed: {reason!r}; "
+        f"{name_of(operation)} at {operation.at.describe()} failed: {type(reason).__name__}: "
+        f"{reason}{_notes(reason)}; "
         f"{total - len(failed)} of the batch's {total} operations were applied",
         location=operation.at.describe(),
     )

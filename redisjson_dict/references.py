@@ -58,6 +58,7 @@ class Direct(_Subject):
     """Verbs return their results."""
 
     __slots__ = ()
+    _fetchable = True  # see codec.is_live
 
 
 class Awaited(_Subject):

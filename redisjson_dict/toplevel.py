@@ -78,7 +78,7 @@ def get(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
 def read(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
     """Return a document, or a value inside one, as plain data, or a default."""
     try:
-        return or_else(values.read(space.lookup(key)), default)
+        return or_else(values.content(space.lookup(key)), default)
     except KeyError:
         return _known(space, default)
 

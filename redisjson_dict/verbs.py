@@ -10,6 +10,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from redisjson_dict.codec import is_live
 from redisjson_dict.errors import NotADocumentError, UnsupportedValueError, ValueRangeError
 from redisjson_dict.jsonpath import expression
 from redisjson_dict.keys import named_items, path_of, place, ssize
@@ -105,7 +106,7 @@ def exists(at: Location) -> Verb[bool]:
         except NotADocumentError:
             return False
 
-    return Flow(at, start)
+    return Flow(at, start, parts=[operation] if isinstance(operation, Operation) else None)
 
 
 def kind(at: Location) -> Verb[str]:
@@ -122,7 +123,7 @@ def get(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
 
 def read(at: Location, key: Any = HERE, default: Any = None) -> Verb[Any]:
     """Return a value with all its content, as plain data; below the place, or a default."""
-    return values.read(at) if key is HERE else or_else(values.read(place(at, key)), default)
+    return values.read(at) if key is HERE else or_else(values.content(place(at, key)), default)
 
 
 def contains(at: Location, key: Any) -> Verb[bool]:
@@ -246,8 +247,9 @@ def modify(at: Location, function: Callable[[Any], Any], tries: int = 100) -> Ve
 
 def plain_items(items: Iterable[Any]) -> Iterable[Any]:
     """Return the elements of a live array as plain data, read at once; others as they are."""
-    live: Any = items if getattr(type(items), "to_python", None) is not None else None
-    return items if live is None else live.to_python()
+    if is_live(items):
+        return items.to_python()  # type: ignore[attr-defined]  # live values have it
+    return items
 
 
 def _here_or_below(at: Location, key: Any) -> Location:

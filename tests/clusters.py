@@ -25,7 +25,7 @@ from redis.sentinel import Sentinel
 from redisjson_dict import server
 from redisjson_dict.server import Binary, Server, ServerError
 
-__all__ = ["LocalCluster", "LocalSentinel", "Moving", "Node", "free_ports", "kill", "until"]
+__all__ = ["HOST", "LocalCluster", "LocalSentinel", "Moving", "Node", "free_ports", "kill", "until"]
 
 HOST = "127.0.0.1"
 SLOTS = 16_384
@@ -64,10 +64,20 @@ def kill(one: Server) -> None:
     one.close()
 
 
+def chosen() -> Binary:
+    """Return the program to use: as REDISJSON_DICT_TEST_BINARY names it, or the first there is.
+
+    Raises:
+        ServerError: there is none.
+    """
+    wanted = os.environ.get("REDISJSON_DICT_TEST_BINARY")
+    return next((b for b in server.binaries() if b.name == wanted), None) or server._first()
+
+
 class Node:
     """One server of a cluster, with a plain client that follows no redirection."""
 
-    def __init__(self, binary: Binary | None = None, **options: str) -> None:
+    def __init__(self, binary: Binary, **options: str) -> None:
         for attempt in range(_ATTEMPTS):
             self.port, self.bus = free_ports(2)  # the usual bus, port + 10000, may be above 65535
             try:
@@ -155,7 +165,7 @@ class LocalCluster:
     """
 
     def __init__(self, primaries: int = 3, replicas: int = 0, binary: Binary | None = None) -> None:
-        self._binary = binary
+        self._binary = binary or chosen()
         self._stack = contextlib.ExitStack()
         self.nodes: list[Node] = []
         try:
@@ -299,7 +309,7 @@ class LocalSentinel:
     name = "lab"
 
     def __init__(self, sentinels: int = 3, binary: Binary | None = None) -> None:
-        self._binary = binary or server._first()
+        self._binary = binary or chosen()
         self._stack = contextlib.ExitStack()
         self.ports: list[int] = []
         self._quorum = sentinels // 2 + 1
@@ -394,7 +404,7 @@ class LocalSentinel:
             (home / "conf").write_text(
                 f"port {port}\nbind {HOST}\ndir {home}\nlogfile {home / 'log'}\n"
                 f"sentinel monitor {self.name} {HOST} {_port(self.servers[0])} {self._quorum}\n"
-                f"sentinel down-after-milliseconds {self.name} 700\n"
+                f"sentinel down-after-milliseconds {self.name} 500\n"
                 f"sentinel failover-timeout {self.name} 3000\n"
             )
             command = [self._binary.program, home / "conf", "--sentinel"]

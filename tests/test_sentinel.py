@@ -80,7 +80,7 @@ class Ledger:
         pipe = self.master.pipeline(transaction=False)
         pipe.execute_command("INFO", "server")
         pipe.incr("fence")
-        pipe.execute_command("WAIT", 1, 200)
+        pipe.execute_command("WAIT", 1, 100)
         server, _, copies = pipe.execute()
         self.acknowledged.append(token)
         if copies and server["run_id"] == before:

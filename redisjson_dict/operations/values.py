@@ -29,6 +29,7 @@ from redisjson_dict.replies import Refusal, Reply, as_text, is_ok, only
 __all__ = [
     "assign",
     "contains",
+    "content",
     "delete",
     "fetch",
     "get_many",
@@ -55,6 +56,13 @@ def read(at: Location, wants: str = "") -> Verb[Any]:
         return inspect(at, lambda value, _: value, wants)
     decode = {"object": _object, "array": _array}.get(wants, _content)
     return Operation(at, ("JSON.GET", at.key, at.path), decode, resend=True, wants=wants)
+
+
+def content(at: Location) -> Verb[Any]:
+    """Read a value as `read` does, by a script that also says in one round trip what is missing."""
+    if not at.readable:
+        return read(at)
+    return scripted("fetch", at, _content_of, resend=True)
 
 
 def kind(at: Location) -> Verb[str]:
@@ -226,6 +234,10 @@ def _content(_: Location, reply: Reply) -> Any:
         return only(reply)
     except LookupError:
         raise Refusal from None
+
+
+def _content_of(at: Location, reply: Reply) -> Any:
+    return _content(at, reply[0] if type(reply) is list else reply)
 
 
 def _object(at: Location, reply: Reply) -> Any:
