@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self, SupportsIndex
 
 import redis.asyncio
+from redis.asyncio.client import Pipeline
 
 from redisjson_dict import toplevel, verbs
 from redisjson_dict.errors import NotADocumentError
@@ -96,7 +97,7 @@ class RedisJSONDict(Awaited, DocumentVerbs):
         default: Callable[[Any], Any] | None = None,
     ) -> None:
         if not isinstance(client, (redis.asyncio.Redis, redis.asyncio.RedisCluster)) or isinstance(
-            client, redis.asyncio.client.Pipeline
+            client, Pipeline
         ):
             raise TypeError(
                 "the client is a redis.asyncio.Redis or RedisCluster, not "

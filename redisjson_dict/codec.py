@@ -273,7 +273,8 @@ class _Plain:
             self._check_depth()
             return [self._below(index, item) for index, item in enumerate(value)]
         if type(value).__module__ == "numpy" and _dtype_kind(value) in "biufOU":
-            listed = value.tolist()
+            array: Any = value
+            listed = array.tolist()
             if type(listed) is not type(value):  # a long double stays what it is
                 return self.convert(listed)
         if self._default is None:

@@ -125,7 +125,7 @@ class Live:
         if self._at.asked is None or self._at.asked != place.steps:
             return self._at.steps == place.steps
         now = run(or_else(values.fetch(place), None))
-        return isinstance(now, Live) and now._at.steps == self._at.steps
+        return type(now) is type(self) and now._at.steps == self._at.steps
 
 
 class JSONObject(Live, MutableMapping[str, Any]):

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import (
     ConnectionError,
+    NoPermissionError,
     NoScriptError,
     ResponseError,
     TimeoutError,
@@ -487,6 +488,8 @@ def _flow(flow: Flow[T]) -> Asking[T]:
 def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
     """Find out why the server did nothing, and raise the error that says so."""
     if isinstance(error, ResponseError) and type(error) is not ResponseError:
+        if isinstance(error, NoPermissionError):
+            error.add_note(_where(operation))
         raise error  # redis-py has a name for it
     said = error if isinstance(error, ResponseError) else None
     reason: Exception = error
@@ -519,9 +522,13 @@ def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Aski
                 "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
             )
     refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
-    name = operation.script.name if operation.script else operation.command[0]
-    refusal.add_note(f"in {name} on the Redis key {at.key!r}, {at.describe()}")
+    refusal.add_note(_where(operation))
     return refusal
+
+
+def _where(operation: Operation[Any]) -> str:
+    at = operation.at
+    return f"in {name_of(operation)} on the Redis key {at.key!r}, {at.describe()}"
 
 
 def _json_probe(key: bytes) -> Operation[Any]:

@@ -19,6 +19,7 @@ from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
 from redisjson_dict.expiry import Expiry, Seconds
+from redisjson_dict.keys import path_of
 from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import MISSING, documents
@@ -262,7 +263,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
         Every verb on it is one round trip, however deep: ``d.at("run", "log").append(x)``.
         """
-        return Reference(self._run, self._space.target((key, *steps)).refer())
+        return Reference(self._run, self._space.document(*path_of((key, *steps))).refer())
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """Return those of several documents, or of several paths, that are there.

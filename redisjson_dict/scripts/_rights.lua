@@ -6,3 +6,8 @@ local function refused(...)
     end
   end
 end
+
+-- The same for what repairs need, if ARGV[from] is the first of any.
+local function unrepairable(from)
+  return ARGV[from] and refused('JSON.NUMINCRBY')
+end

@@ -1,3 +1,3 @@
 #!lua
--- needs: place, repair, compare
+-- needs: place, repair, rights, compare
 return compare_and_set()

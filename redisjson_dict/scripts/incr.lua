@@ -1,5 +1,5 @@
 #!lua
--- needs: place, repair, lifetime
+-- needs: place, repair, lifetime, rights
 -- ARGV: the amount ('' if it cannot be spelled), the text to store where nothing is, the lifetime of a new document, repairs.
 -- Replies the new value; {'>'} where doubles are not enough to tell what it will be.
 local kind = locate()
@@ -10,6 +10,8 @@ if not kind then
   local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
   if not document and not (member and why[2] == steps - 1 and why[3] == 'object') then return why end
   if ARGV[first + 1] == '' then return {'>'} end -- default + amount is no number to store
+  local no = unrepairable(first + 3) or (document and refused('PERSIST', 'PEXPIRE'))
+  if no then return no end
   redis.call('JSON.SET', key, path, ARGV[first + 1])
   repair(key, path, first + 3)
   if document then live(key, ARGV[first + 2]) end

@@ -3,9 +3,9 @@
 -- ARGV: a text for each key, the lifetime, repairs: quadruples of the key's number, the path, the
 -- increment, the float wanted.
 local key = KEYS[1]
-local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE')
-if no then return no end
 local count = #KEYS
+local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE') or unrepairable(count + 2)
+if no then return no end
 local lifetime, kept = ARGV[count + 1], {}
 for i = 1, count do
   local alien = foreign(KEYS[i])

@@ -1,5 +1,5 @@
 #!lua
--- needs: place, peek, repair
+-- needs: place, peek, repair, rights
 -- ARGV: text, repairs. Replies what is there, or '' after storing it; in a list with the indices
 -- that negative ones were resolved to, if there were any.
 local found = ''
@@ -9,6 +9,8 @@ else
   local why = absence()
   local member = string.find(ARGV[steps + 2], '^%[["\']')
   if not (member and why[1] == '?' and why[2] == steps - 1 and why[3] == 'object') then return why end
+  local no = unrepairable(first + 1)
+  if no then return no end
   redis.call('JSON.SET', key, path, ARGV[first])
   repair(key, path, first + 1)
 end

@@ -5,6 +5,7 @@
 -- single pops.
 if locate() ~= 'array' then return absence() end
 local no = refused('JSON.ARRTRIM', 'JSON.ARRPOP', 'JSON.CLEAR', 'JSON.ARRAPPEND', 'JSON.ARRINSERT')
+  or unrepairable(first + 3 + tonumber(ARGV[first + 2]))
 if no then return no end
 local length = length_of()
 local i, j = clamp(tonumber(ARGV[first]), length), clamp(tonumber(ARGV[first + 1]), length)
