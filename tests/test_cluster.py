@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import threading
 import uuid
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -375,13 +375,13 @@ BULK: dict[str, Callable[[RedisJSONDict], Any]] = {
     "==": lambda d: d == many(1000),
     "len": lambda d: len(d),
     "clear": lambda d: d.clear(),
-    "pipeline": lambda d: appended_to_all(d),
+    "pipeline": lambda d: appended_to(d, many(1000)),
 }
 
 
-def appended_to_all(d: RedisJSONDict) -> None:
+def appended_to(d: RedisJSONDict, names: Iterable[str]) -> None:
     with d.pipeline(atomic=False) as batch:
-        for name in many(1000):
+        for name in names:
             batch[name]["l"].append(1)
 
 
@@ -524,6 +524,48 @@ def test_pipeline_over_slots(d, awaited) -> None:
         assert [p.result() for p in pending] == list(range(2, 61))
 
     awaited(act)
+
+
+def test_pipeline_over_slots_takes_verbs_of_many_documents(d) -> None:
+    d.update(many(60))
+    with d.pipeline(atomic=False):
+        d.update(x=1, y=2, z=3)
+        assert "x" not in d
+    assert (len(d), d["z"]) == (63, 3)
+    with d.pipeline(atomic=False):
+        d.clear()
+        assert len(d) == 63
+    assert len(d) == 0
+
+
+async def _update(d: AsyncDict) -> None:
+    await d.update(many(20))
+
+
+async def _get_many(d: AsyncDict) -> None:
+    assert await d.get_many(many(20)) == {}
+
+
+async def _pipeline(d: AsyncDict) -> None:
+    async with d.pipeline(atomic=False) as batch:
+        pending = [batch.incr(name) for name in many(20)]
+    assert [p.result() for p in pending] == [1] * 20
+
+
+async def _incr(d: AsyncDict) -> None:
+    assert await d.incr("n") == 1
+
+
+@pytest.mark.parametrize("act", [_update, _get_many, _pipeline, _incr])
+def test_first_verb_of_an_asyncio_client(cluster, prefix, act) -> None:
+    async def main() -> None:
+        client = redis.asyncio.RedisCluster(host=HOST, port=cluster.primaries()[0].port)
+        try:
+            await act(AsyncDict(client, prefix))
+        finally:
+            await client.aclose()
+
+    asyncio.run(main())
 
 
 def test_failure_in_pipeline_over_slots_is_told(d) -> None:
@@ -769,6 +811,26 @@ def test_verbs_of_one_document_while_its_slot_moves(cluster, lab, awaited, prefi
     assert lab == {"moved": expected, "left": expected, "newer": 1, "newest": 3}
 
 
+def test_documents_on_both_sides_are_never_left_out(cluster, lab, awaited, prefix) -> None:
+    """A verb that cannot see all documents of a slot says so."""
+    content = many(20)
+    lab.update(content)
+    seen: list[Any] = []
+    with cluster.moving(slot_of(lab)) as moving:
+        moving.move(*moving.keys(10))
+        assert sorted(lab) == sorted(content)
+        for act in (lab.to_python, lambda: lab | {}, lambda: dict(lab.get_many(content))):
+            with contextlib.suppress(redis.RedisError):
+                seen.append(act())
+        with contextlib.suppress(redis.RedisError):
+            seen.append(awaited(AsyncDict.to_python, f"{{{prefix}}}:"))
+        with lab.pipeline(atomic=False) as batch:
+            pending = [batch.incr((name, "n")) for name in content]
+        assert [p.result() for p in pending] == list(range(1, 21))
+    assert all(one == content for one in seen)
+    assert lab == {name: one | {"n": one["n"] + 1} for name, one in content.items()}
+
+
 def test_bulk_verbs_after_a_slot_has_moved(cluster, lab, prefix) -> None:
     """A client that has not heard of it learns it on the way."""
     content = many(30)
@@ -779,6 +841,8 @@ def test_bulk_verbs_after_a_slot_has_moved(cluster, lab, prefix) -> None:
         lambda d: len(dict(d.items())) == 30,
         lambda d: d.update(content) is None,
         lambda d: d.rename("k1", "k1") is None,
+        lambda d: appended_to(d, content) is None,
+        lambda d: d.update(content) is None,
         lambda d: d.clear() is None and len(d) == 0,
     ):
         d = RedisJSONDict(cluster.client(), f"{{{prefix}}}:")
@@ -820,6 +884,8 @@ def test_fail_over_under_load(cluster, shared, prefix) -> None:
     held = names[first][0]
     d[held] = {"l": []}
     proxy = d[held]["l"]
+    unaware = RedisJSONDict(cluster.client(), prefix)
+    assert len(unaware) == 6
     with Load(cluster, prefix, 30, 2) as load:
         cluster.fail_over(replica)
         load.more()
@@ -831,6 +897,9 @@ def test_fail_over_under_load(cluster, shared, prefix) -> None:
     assert len(d) == 36
     assert len(d.to_python()) == 36
     assert len(d.get_many(itertools.chain(*names.values()))) == 6
+    with unaware.pipeline(atomic=False) as batch:
+        pending = [batch.incr((f"k{number}", "n")) for number in range(30)]
+    assert all(p.result() > 0 for p in pending)
     d.update({name: 5 for name in names[first]})
     d.clear()
     assert not d

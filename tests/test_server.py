@@ -174,11 +174,11 @@ def test_socket_is_private():
 
 def _listening(pid: int) -> set[str]:
     """Return the addresses on which a process listens, as /proc spells them."""
-    inodes = {
-        os.readlink(link)[8:-1]
-        for link in Path(f"/proc/{pid}/fd").iterdir()
-        if os.readlink(link).startswith("socket:")
-    }
+    inodes = set()
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since it was listed
+            target = os.readlink(link)
+            inodes |= {target[8:-1]} if target.startswith("socket:") else set()
     found = set()
     for table in ("tcp", "tcp6"):
         with contextlib.suppress(OSError):
