@@ -354,8 +354,9 @@ class LocalSentinel:
         """Start again what was killed, as a replica, at its old port."""
         for number, one in enumerate(self.servers):
             if not one.running:
+                master = self.master  # found first: a fresh server calls itself one, too
                 self.servers[number] = self._server(_port(one))
-                self._replicate(self.servers[number], self.master)
+                self._replicate(self.servers[number], master)
         self.settle()
 
     def address(self) -> int:
@@ -405,7 +406,7 @@ class LocalSentinel:
                 f"port {port}\nbind {HOST}\ndir {home}\nlogfile {home / 'log'}\n"
                 f"sentinel monitor {self.name} {HOST} {_port(self.servers[0])} {self._quorum}\n"
                 f"sentinel down-after-milliseconds {self.name} 500\n"
-                f"sentinel failover-timeout {self.name} 3000\n"
+                f"sentinel failover-timeout {self.name} 1500\n"
             )
             command = [self._binary.program, home / "conf", "--sentinel"]
             process = subprocess.Popen(
