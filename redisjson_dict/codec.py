@@ -69,8 +69,8 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
     """Return the JSON text of a value, such that the server stores exactly that value.
 
     Args:
-        value: anything that design allows: JSON's own types, mappings, sequences, numpy's
-            scalars and arrays, live proxies (their content is fetched).
+        value: JSON's own types, mappings, sequences, numpy's scalars and arrays, live proxies
+            (their content is fetched).
         default: called with a value of any other type; returns one that is allowed.
         depth: how many levels of nesting lie above the place it is for.
 

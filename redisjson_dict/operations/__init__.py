@@ -121,7 +121,7 @@ class Operation(NamedTuple, Generic[T]):
 
         Raises:
             Refusal: the server did nothing, and why is still to be found out.
-            LookupError: what the place is, or is not; see design, errors.
+            LookupError, TypeError: what the place is, or is not; see `errors`.
         """
         try:
             if refusal(reply):
