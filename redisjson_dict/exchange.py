@@ -11,6 +11,7 @@ again.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -37,6 +38,7 @@ __all__ = [
     "exchange_node",
     "is_cluster",
     "slot_of",
+    "was_sent",
 ]
 
 Command = tuple[Any, ...]
@@ -91,6 +93,8 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
             try:
                 if step is None:
                     answer = client.execute_command("EXISTS", key)
+                elif isinstance(step, float):
+                    time.sleep(step)
                 else:
                     answer = _once(client.get_redis_connection(step[0]), step[1])
             except (ConnectionError, TimeoutError, RedisClusterException) as error:
@@ -115,6 +119,8 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
             try:
                 if step is None:
                     answer = await client.execute_command("EXISTS", key)
+                elif isinstance(step, float):
+                    await asyncio.sleep(step)
                 else:
                     answer = await _aonce(*step)
             except (ConnectionError, TimeoutError, RedisClusterException) as error:
@@ -126,38 +132,55 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
         return replies
 
 
-def _routing(
-    client: Any, key: bytes, commands: Sequence[Command]
-) -> Generator[tuple[Any, Sequence[Command]] | None, Any, Replies]:
+Step = tuple[Any, Sequence[Command]] | float | None
+
+
+def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[Step, Any, Replies]:
     """Find the node that answers for a key.
 
     Yields a node with the commands to send it, and is sent the replies; or None for a read through
-    the client, which makes redis-py follow the key and refresh its map.
+    the client, which makes redis-py follow the key and refresh its map; or seconds to wait, while
+    keys of one slot are on two nodes.
     """
     node, asking = client.get_node_from_key(key), False
+    refusal: Exception = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
     for attempt in range(_TRIES):
-        redirection: Any = None
         try:
             replies = (yield node, _asked(commands, asking))[asking:]
         except (ConnectionError, TimeoutError) as error:
-            if _was_sent(error) or attempt == _TRIES - 1:
+            if was_sent(error) or attempt == _TRIES - 1:
                 raise
+            refusal = error
         else:
             redirection = _redirection(replies)
             if redirection is None:
                 return replies
-        if isinstance(redirection, AskError):
-            node, asking = client.get_node(redirection.host, redirection.port), True
-            continue
-        try:
-            yield None
-        except Exception as error:
-            error.add_note(_NOTHING_SENT)
-            raise
-        node, asking = client.get_node_from_key(key), False
-    lost = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
-    lost.add_note(_NOTHING_SENT)
-    raise lost
+            refusal = redirection
+        node, asking = _asked_for(client, refusal), True
+        if node is None:
+            yield from _following(refusal, attempt)
+            node, asking = client.get_node_from_key(key), False
+    refusal.add_note(_NOTHING_DONE)
+    raise refusal
+
+
+def _asked_for(client: Any, refusal: Exception) -> Any:
+    """Return the node that an ASK names; None if it is no ASK, or the client knows no such node."""
+    if isinstance(refusal, AskError):
+        return client.get_node(refusal.host, refusal.port)
+    return None
+
+
+def _following(refusal: Exception, attempt: int) -> Generator[Step, Any, None]:
+    """Wait for a moving slot, or have the client follow the key to its new node."""
+    if isinstance(refusal, (AskError, TryAgainError, ClusterDownError)):
+        yield 0.05 * attempt
+        return
+    try:
+        yield None
+    except Exception as error:
+        error.add_note(_NOTHING_SENT)
+        raise
 
 
 def exchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
@@ -308,5 +331,6 @@ def _redirection(replies: Replies) -> Any:
     return next((reply for reply in replies if isinstance(reply, REDIRECTIONS)), None)
 
 
-def _was_sent(error: BaseException) -> bool:
+def was_sent(error: BaseException) -> bool:
+    """Return whether a connection error says that the outcome is unknown."""
     return _UNKNOWN in getattr(error, "__notes__", ())

@@ -18,6 +18,7 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any, TypeVar
 
 from redis.exceptions import (
+    ClusterError,
     ConnectionError,
     NoPermissionError,
     NoScriptError,
@@ -34,6 +35,7 @@ from redisjson_dict.exchange import (
     exchange,
     exchange_node,
     is_cluster,
+    was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.location import Location, Settings
@@ -56,6 +58,7 @@ __all__ = ["Awaiting", "Blocking", "Shell"]
 T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
+_NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
 
 Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
@@ -165,14 +168,18 @@ class Blocking(Shell):
                     if node is None
                     else exchange_node(self.client, node, commands)
                 )
-            except (ConnectionError, TimeoutError):
-                answers = _once_more([operations[number] for number in numbers])
+            except (ConnectionError, TimeoutError) as error:
+                if node is None:
+                    raise
+                answers = _once_more([operations[number] for number in numbers], error)
             for number, reply in zip(numbers, answers, strict=True):
                 replies[number] = reply
         return replies
 
     def scan(self, pattern: bytes) -> Iterator[bytes]:
         """Walk the keys of all JSON documents that match a pattern, each once."""
+        if is_cluster(self.client):
+            self.client.nodes_manager.initialize()  # a node that joined would be missed
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
@@ -231,7 +238,10 @@ class Blocking(Shell):
         if not operation.resend:
             return _only(exchange(self.client, operation.at.key, [operation.command]))
         if operation.script is not None:
-            return self.client.execute_command(*operation.command, NEVER_DECODE=True)
+            try:
+                return self.client.execute_command(*operation.command, NEVER_DECODE=True)
+            except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+                return _only(exchange(self.client, operation.at.key, [operation.command]))
         if _has_decoder(self.client, operation.command[0]):
             return _only(exchange(self.client, operation.at.key, [operation.command]))
         return self.client.execute_command(
@@ -281,8 +291,10 @@ class Awaiting(Shell):
                     if node is None
                     else aexchange_node(self.client, node, commands)
                 )
-            except (ConnectionError, TimeoutError):
-                answers = _once_more([operations[number] for number in numbers])
+            except (ConnectionError, TimeoutError) as error:
+                if node is None:
+                    raise
+                answers = _once_more([operations[number] for number in numbers], error)
             for number, reply in zip(numbers, answers, strict=True):
                 replies[number] = reply
         return replies
@@ -290,6 +302,8 @@ class Awaiting(Shell):
     async def scan(self, pattern: bytes) -> AsyncIterator[bytes]:
         """Walk the keys of all JSON documents that match a pattern, each once."""
         await self.client.initialize()
+        if is_cluster(self.client):
+            await self.client.nodes_manager.initialize()  # a node that joined would be missed
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
@@ -350,7 +364,10 @@ class Awaiting(Shell):
         if not operation.resend:
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         if operation.script is not None:
-            return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
+            try:
+                return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
+            except (ClusterError, TryAgainError):
+                return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         if _has_decoder(self.client, operation.command[0]):
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         return await self.client.execute_command(
@@ -373,7 +390,7 @@ def _perform(verb: Verb[T]) -> Asking[T]:
 
 def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
     """Return what a reply that came with others means; redirected, the operation goes again."""
-    if isinstance(reply, (*REDIRECTIONS, NoScriptError)):
+    if isinstance(reply, _NOT_EXECUTED):
         return (yield from _perform(operation))
     try:
         result = operation.result(_only([reply]))
@@ -384,11 +401,13 @@ def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
     return result
 
 
-def _once_more(operations: list[Operation[Any]]) -> list[Reply]:
-    """Return, after a broken connection, replies that have every operation asked again."""
-    if all(operation.resend for operation in operations):
-        return [TryAgainError("the connection broke") for _ in operations]
-    raise  # called while the connection's error is being handled
+def _once_more(operations: list[Operation[Any]], error: Exception) -> list[Reply]:
+    """Return, after a broken connection, what stands for the replies of one node.
+
+    What was not sent, or may be sent again, is asked again one by one, which finds the new node.
+    """
+    again = not was_sent(error) or all(operation.resend for operation in operations)
+    return [TryAgainError("the connection broke") if again else error for _ in operations]
 
 
 def _with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
@@ -444,7 +463,7 @@ def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
 
 def _settled_once(operation: Operation[T], reply: Reply) -> Asking[T]:
     """Return what a reply out of a batch means; only what a node refused goes again."""
-    if isinstance(reply, REDIRECTIONS):
+    if isinstance(reply, _NOT_EXECUTED):
         return (yield from _perform(operation))
     try:
         result = operation.result(_only([reply]))

@@ -13,11 +13,14 @@ from typing import Any, NamedTuple
 
 import pytest
 import redis
+from driven import Driven, Driver
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from redisjson_dict import JSONArray, JSONObject, RedisJSONDict, StaleLocationError, ValueRangeError
+from redisjson_dict.asyncio import AsyncReference
+from redisjson_dict.asyncio import RedisJSONDict as Awaited
 
 NAMES = [
     *("a", "b", "", " ", " x", "x ", "  y", "a\\b", "\\", "\\\\", "'", '"', "'\"", "\"'\\", '"]'),
@@ -353,9 +356,10 @@ class Held(NamedTuple):
 
 
 class Histories(RuleBasedStateMachine):
-    """Two clients on one prefix, and what plain Python makes of the same steps."""
+    """Clients on one prefix, and what plain Python makes of the same steps."""
 
     clients: tuple[redis.Redis, ...] = ()
+    drivers: tuple[Driver, ...] = ()
 
     @initialize(start=st.dictionaries(st.sampled_from(DOCUMENTS), values, max_size=3))
     def begin(self, start: dict[str, Any]) -> None:
@@ -514,6 +518,28 @@ class Histories(RuleBasedStateMachine):
         self.step(call, path, lambda: call.refer(reference), absent)  # type: ignore[misc]
 
     @rule(data=st.data())
+    def by_awaited_reference(self, data: st.DataObject) -> None:
+        """``await d[a][b].verb(...)``"""
+        if not any(path for path, _ in places(self.model)):
+            return
+        path, holder = self.any_place(data)
+        driver = data.draw(st.sampled_from(self.drivers), "driver")
+        reference = Awaited(driver.client, self.prefix).at(*self.spelled(data, path))
+        driven = Driven(driver, reference)
+        possible = [call for call in self.calls(data, holder) if call.refer is not None]
+        call = data.draw(st.sampled_from(possible), "verb")
+        absent = (KeyError, IndexError) if self.lacks(call, path) else ()
+
+        def run() -> Any:
+            result = call.refer(driven)  # type: ignore[misc]
+            assert not isinstance(result, (JSONObject, JSONArray))
+            if isinstance(result, AsyncReference):
+                return driver.run(result.to_python())
+            return result
+
+        self.step(call, path, run, absent)
+
+    @rule(data=st.data())
     def by_held(self, data: st.DataObject) -> None:
         """A verb on a live value that was kept: what is at its path now, or stale."""
         if not self.held:
@@ -670,9 +696,14 @@ class _Routed:
 def test_random_histories_equal_plain_python(url):
     resp2 = redis.Redis.from_url(url, protocol=2)
     resp3 = redis.Redis.from_url(url, protocol=3, decode_responses=True)
-    machine = type("Histories", (Histories,), {"clients": (resp2, resp3)})
     try:
-        run_state_machine_as_test(machine, settings=settings(stateful_step_count=30))
+        with (
+            Driver(url, protocol=2) as driver2,
+            Driver(url, protocol=3, decode_responses=True) as driver3,
+        ):
+            members = {"clients": (resp2, resp3), "drivers": (driver2, driver3)}
+            machine = type("Histories", (Histories,), members)
+            run_state_machine_as_test(machine, settings=settings(stateful_step_count=30))
     finally:
         resp2.close()
         resp3.close()
