@@ -1,7 +1,9 @@
-"""`redisjson_dict.asyncio` under the checks and cases of `dict` and `list` that it has verbs for."""
+"""`redisjson_dict.asyncio` under those checks and cases of `dict` and `list` it has verbs for."""
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
@@ -16,6 +18,7 @@ from conformance import (
     SEQUENCE,
     SEQUENCE_CASES,
     Make,
+    distinct_slices,
     outcome,
 )
 from driven import Driver
@@ -246,9 +249,14 @@ def whole(driver: Driver, prefix: str) -> Make:
 
 
 @pytest.fixture(params=PLACES)
-def placed(request: pytest.FixtureRequest, driver: Driver, prefix: str) -> Make:
+def place(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def placed(place: str, driver: Driver, prefix: str) -> Make:
     numbers = itertools.count()
-    name, *steps = PLACES[request.param]
+    name, *steps = PLACES[place]
 
     def filled(content: Any) -> Object | Array:
         at = RedisJSONDict(driver.client, f"{prefix}{next(numbers)}:")[name]
@@ -264,72 +272,74 @@ def placed(request: pytest.FixtureRequest, driver: Driver, prefix: str) -> Make:
 
 # What asks for the type itself, or stores a reference inside something else.
 NOT_FOR_VERBS = ["mutable", "abcs", "match_statement", "type(m).fromkeys", "'c1': m['o']"]
+# What takes more round trips than it is worth here: see `test_awaited_slices_read_as_lists`.
+EXHAUSTIVE = ["every_slice"]
 
 
-def selected(cases: list[str]) -> list[str]:
-    return [case for case in cases if not any(part in case for part in NOT_FOR_VERBS)]
+def selected(name: str, left_out: list[str]) -> bool:
+    return not any(part in name for part in NOT_FOR_VERBS + left_out)
 
 
 def agreeing(cases: list[str], name: str, content: Any, make: Make) -> int:
     """Run the cases that verbs can serve, and return how many these are."""
     ran, wrong = 0, {}
-    for case in selected(cases):
-        builtin = make_builtin(content)
+    for case in cases:
+        if not selected(case, []):
+            continue
         try:
             got = outcome(case, name, make(content))
         except NoVerbError:
             continue
         ran += 1
-        expected = outcome(case, name, builtin)
+        expected = outcome(case, name, copy.deepcopy(content))
         if got != expected:
             wrong[case] = got, expected
-    for k,v in wrong.items(): print("WRONG", k, v[0][0], v[1][0], "CONTENT" if v[0][1:]!=v[1][1:] else "")
+    assert wrong == {}
     return ran
 
 
-def make_builtin(content: Any) -> Any:
-    import copy
-
-    return copy.deepcopy(content)
-
-
-def passing(checks: list[Callable[[Make], None]], make: Make) -> list[str]:
-    """Run the checks, and return the names of those that verbs could serve to their end."""
-    ran = []
+def passing(checks: list[Callable[[Make], None]], make: Make, left_out: list[str]) -> int:
+    """Run the checks, and return how many verbs could serve to the end."""
+    ran = 0
     for check in checks:
-        if selected([check.__name__]):
-            import time;t=time.time()
-            try:
+        if selected(check.__name__, left_out):
+            with contextlib.suppress(NoVerbError):
                 check(make)
-            except NoVerbError:
-                continue
-            finally: print("T", check.__name__, round(time.time()-t,2))
-            ran.append(check.__name__)
+                ran += 1
     return ran
 
 
-def test_dict_agrees_with_dict(whole):
-    n = agreeing(MAPPING_CASES, "m", MEMBERS, whole)
-    print("N", n, len(MAPPING_CASES))
+# How many at least: so that a method missing here by mistake does not pass for agreement.
 
 
-def test_object_agrees_with_dict(placed):
-    n = agreeing(MAPPING_CASES, "m", MEMBERS, placed)
-    print("N", n, len(MAPPING_CASES))
+def test_awaited_dict_agrees_with_dict(whole):
+    assert agreeing(MAPPING_CASES, "m", MEMBERS, whole) >= 500
 
 
-def test_array_agrees_with_list(placed):
-    n = agreeing(SEQUENCE_CASES, "a", ELEMENTS, placed)
-    print("N", n, len(SEQUENCE_CASES))
+def test_awaited_object_agrees_with_dict(placed):
+    assert agreeing(MAPPING_CASES, "m", MEMBERS, placed) >= 400
 
 
-def test_dict_does_as_dict(whole):
-    print("N", passing(MAPPING, whole))
+def test_awaited_array_agrees_with_list(placed):
+    assert agreeing(SEQUENCE_CASES, "a", ELEMENTS, placed) >= 550
 
 
-def test_object_does_as_dict(placed):
-    print("N", passing(MAPPING + ORDERED, placed))
+def test_awaited_dict_does_as_dict(whole):
+    assert passing(MAPPING, whole, EXHAUSTIVE) >= 8
 
 
-def test_array_does_as_list(placed):
-    print("N", passing(SEQUENCE, placed))
+def test_awaited_object_does_as_dict(placed):
+    # Of 2,345 members each container is asked for its kind: a whole dict, above, must do.
+    assert passing(MAPPING + ORDERED, placed, [*EXHAUSTIVE, "many_members"]) >= 7
+
+
+def test_awaited_array_does_as_list(placed):
+    assert passing(SEQUENCE, placed, EXHAUSTIVE) >= 10
+
+
+def test_awaited_slices_read_as_lists(placed):
+    for size in range(6):
+        content = [number if number % 2 else [number] for number in range(size)]
+        box = placed(content)
+        for part in distinct_slices(size):
+            assert (part, box[part]) == (part, content[part])
