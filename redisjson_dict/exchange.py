@@ -93,10 +93,10 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
             try:
                 if step is None:
                     answer = client.execute_command("EXISTS", key)
-                elif isinstance(step, float):
-                    time.sleep(step)
-                else:
+                elif isinstance(step, tuple):
                     answer = _once(client.get_redis_connection(step[0]), step[1])
+                else:
+                    time.sleep(step)
             except (ConnectionError, TimeoutError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
@@ -119,10 +119,10 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
             try:
                 if step is None:
                     answer = await client.execute_command("EXISTS", key)
-                elif isinstance(step, float):
-                    await asyncio.sleep(step)
-                else:
+                elif isinstance(step, tuple):
                     answer = await _aonce(*step)
+                else:
+                    await asyncio.sleep(step)
             except (ConnectionError, TimeoutError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
