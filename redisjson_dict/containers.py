@@ -81,7 +81,8 @@ class Live:
     def at(self, *steps: str | SupportsIndex) -> Reference:
         """Return a lazy reference to a place below: no round trip until a verb is called."""
         place = self._at.descend(path_of(steps)) if steps else self._at
-        return self._run.refer(self._run, place.refer())
+        result: Reference = self._run.refer(self._run, place.refer())
+        return result
 
     def query(self, jsonpath: str) -> list[Any]:
         """Return all values that a JSONPath matches, as plain data; ``$`` is this place.
@@ -95,7 +96,8 @@ class Live:
 
         Source: RFC 9535, as far as RedisJSON follows it.
         """
-        return self._run(verbs.query(self._at, jsonpath, self._kind))
+        result: list[Any] = self._run(verbs.query(self._at, jsonpath, self._kind))
+        return result
 
     def modify(self, function: Callable[[Any], Any], tries: int = 100) -> Any:
         """Replace the content by ``function(content)`` and return the new content.
@@ -140,7 +142,8 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     def to_python(self) -> dict[str, Any]:
         """Return the whole content as plain, detached data. Cost: one round trip."""
-        return super().to_python()
+        result: dict[str, Any] = super().to_python()
+        return result
 
     def __getitem__(self, key: Any) -> Any:
         """Return a scalar's value or a live proxy. Cost: one round trip."""
@@ -173,7 +176,8 @@ class JSONObject(Live, MutableMapping[str, Any]):
         return iter(self._run(objects.names(self._at)))
 
     def __reversed__(self) -> Iterator[str]:
-        return reversed(self._run(objects.names(self._at)))
+        result: Iterator[str] = reversed(self._run(objects.names(self._at)))
+        return result
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, or a default. Cost: one round trip."""
@@ -207,7 +211,8 @@ class JSONObject(Live, MutableMapping[str, Any]):
 
     def popitem(self) -> tuple[str, Any]:
         """Remove the last member and return its name and value. Cost: one round trip."""
-        return self._run(objects.popitem(self._at))
+        result: tuple[str, Any] = self._run(objects.popitem(self._at))
+        return result
 
     def clear(self) -> None:
         """Remove all members. Cost: one round trip."""
@@ -286,7 +291,8 @@ class JSONObject(Live, MutableMapping[str, Any]):
         Args:
             keys: names, or paths.
         """
-        return self._run(verbs.get_many(self._at, keys, "object"))
+        result: dict[Any, Any] = self._run(verbs.get_many(self._at, keys, "object"))
+        return result
 
     def replace(self, value: Mapping[str, Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -319,7 +325,8 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def to_python(self) -> list[Any]:
         """Return the whole content as plain, detached data. Cost: one round trip."""
-        return super().to_python()
+        result: list[Any] = super().to_python()
+        return result
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Any: ...
@@ -511,7 +518,10 @@ class JSONArray(Live, MutableSequence[Any]):
 
     def get_many(self, indices: Iterable[SupportsIndex]) -> dict[int, Any]:
         """Return those of several elements that are there, in one round trip."""
-        return self._run(verbs.get_many(self._at, map(index_of, indices), "array"))
+        result: dict[int, Any] = self._run(
+            verbs.get_many(self._at, map(index_of, indices), "array")
+        )
+        return result
 
     def replace(self, value: Iterable[Any]) -> None:
         """Replace the whole content in one atomic step; the place must still be there."""
@@ -529,7 +539,8 @@ class JSONArray(Live, MutableSequence[Any]):
 def as_dict(other: Mapping[Any, Any]) -> dict[Any, Any]:
     """Return a mapping as a dict: the content of a live one is fetched at once."""
     if is_live(other):
-        return other.to_python()  # type: ignore[attr-defined]  # live values have it
+        result: dict[Any, Any] = other.to_python()  # type: ignore[attr-defined]  # live values have it
+        return result
     return other if isinstance(other, dict) else dict(other)
 
 

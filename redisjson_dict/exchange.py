@@ -154,7 +154,8 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
         else:
             redirection = _redirection(replies)
             if redirection is None:
-                return replies
+                result: Replies = replies
+                return result
             refusal = redirection
         node, asking = _asked_for(client, refusal), True
         if node is None:

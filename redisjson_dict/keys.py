@@ -128,7 +128,8 @@ def _sane(index: int) -> int:
     """Return an index that can be shown and sent; a larger one is out of range just the same."""
     if index.bit_length() <= _BITS:
         return int(index)
-    return 2**_BITS if index > 0 else -(2**_BITS)
+    result: int = 2**_BITS if index > 0 else -(2**_BITS)
+    return result
 
 
 def _index_step(step: Any, path: tuple[Any, ...]) -> int:

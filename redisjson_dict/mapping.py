@@ -270,7 +270,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
         Cost: one round trip per 1,000 documents; one more for each document that paths lead into.
         """
-        return self._run(toplevel.get_many(self._space, keys))
+        result: dict[Any, Any] = self._run(toplevel.get_many(self._space, keys))
+        return result
 
     def incr(self, key: Any, amount: float = 1, default: float = 0) -> Any:
         """Add to a number in one atomic step and return the new one; see `JSONObject.incr`."""
@@ -329,7 +330,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             KeyError: there is no such document.
         """
-        return self._run(toplevel.ttl(self._space, key))
+        result: float | None = self._run(toplevel.ttl(self._space, key))
+        return result
 
     def expire(self, key: str, time: Seconds) -> None:
         """Set how long a document lives from now on. See PEXPIRE.
@@ -364,7 +366,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Raises:
             KeyError: there is no such document.
         """
-        return self._run(toplevel.persist(self._space, key))
+        result: bool = self._run(toplevel.persist(self._space, key))
+        return result
 
     def _places(self) -> Iterator[Location]:
         return self._space.found(self._run.scan(self._space.pattern))

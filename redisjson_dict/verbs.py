@@ -102,7 +102,8 @@ def exists(at: Location) -> Verb[bool]:
 
     def start() -> Steps[bool]:
         try:
-            return (yield operation)
+            result: bool = yield operation
+            return result
         except NotADocumentError:
             return False
 
@@ -248,7 +249,8 @@ def modify(at: Location, function: Callable[[Any], Any], tries: int = 100) -> Ve
 def plain_items(items: Iterable[Any]) -> Iterable[Any]:
     """Return the elements of a live array as plain data, read at once; others as they are."""
     if is_live(items):
-        return items.to_python()  # type: ignore[attr-defined]  # live values have it
+        result: Iterable[Any] = items.to_python()  # type: ignore[attr-defined]  # live values have it
+        return result
     return items
 
 

@@ -164,7 +164,8 @@ def query(at: Location, expression: bytes, wants: str = "") -> Operation[list[An
                 f"the server does not understand the JSONPath ${expression.decode()}: "
                 f"{as_text(reply[1])}"
             )
-        return decode(reply)
+        result: list[Any] = decode(reply)
+        return result
 
     deadly = any(ord(c) % 256 == 0 for s in at.steps if isinstance(s, str) for c in s)
     arguments = (wants, expression, b"1" if deadly else b"")
