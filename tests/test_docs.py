@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from clusters import HOST, LocalCluster, LocalSentinel
 
 import redisjson_dict
 import redisjson_dict.asyncio
@@ -65,13 +66,27 @@ def _anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+@pytest.fixture
+def clusters_at_hand():
+    """What the page about Cluster and Sentinel needs."""
+    if not binaries():
+        pytest.skip("no server program with JSON on this machine")
+    with LocalCluster(3) as cluster, LocalSentinel(1) as watched:
+        yield {
+            "cluster_url": f"redis://{HOST}:{cluster.primaries()[0].port}",
+            "sentinels": [(HOST, port) for port in watched.ports],
+        }
+
+
 @pytest.mark.parametrize("path", TEXTS, ids=_name)
-def test_examples_of_a_text_hold(path, d, client, url, prefix):
+def test_examples_of_a_text_hold(path, d, client, url, prefix, request):
     """The blocks of one text run one after the other, in one namespace."""
     blocks = _blocks(path)
     if any("Server()" in block for _, block in blocks) and not binaries():
         pytest.skip("no embedded server on this machine")
     names = {"d": d, "client": client, "url": url, "prefix": prefix}
+    if path.name == "cluster.md":
+        names |= request.getfixturevalue("clusters_at_hand")
     for line, block in blocks:
         test = doctest.DocTestParser().get_doctest(block, names, _name(path), str(path), line)
         test.globs = names
