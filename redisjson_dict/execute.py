@@ -15,6 +15,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from itertools import repeat
 from typing import Any, TypeVar
 
 from redis.exceptions import (
@@ -224,7 +225,7 @@ class Blocking(Shell):
         if len(operations) == 1:
             return [self._drive(_perform(operations[0]))]
         replies = self._together(operations)
-        settled = map(_settled, operations, replies)
+        settled = map(_settled, operations, replies, repeat(_perform_slowly))
         return [self._drive(asking) for asking in settled]
 
     def _ask(self, operation: Operation[T]) -> T:
@@ -350,7 +351,7 @@ class Awaiting(Shell):
         if len(operations) == 1:
             return [await self._drive(_perform(operations[0]))]
         replies = await self._together(operations)
-        settled = map(_settled, operations, replies)
+        settled = map(_settled, operations, replies, repeat(_perform_slowly))
         return [await self._drive(asking) for asking in settled]
 
     async def _ask(self, operation: Operation[T]) -> T:
@@ -388,8 +389,18 @@ def _perform(verb: Verb[T]) -> Asking[T]:
     return result
 
 
-def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
-    """Return what a reply that came with others means; redirected, the operation goes again."""
+def _settled(
+    operation: Operation[T],
+    reply: Reply,
+    undone: Callable[[Operation[T]], Asking[T]],
+) -> Asking[T]:
+    """Return what a reply that came with others means; what a node refused goes again by itself.
+
+    Args:
+        operation: what was sent.
+        reply: what came back.
+        undone: goes on when the operation's script has left it to the caller.
+    """
     if isinstance(reply, _NOT_EXECUTED):
         return (yield from _perform(operation))
     try:
@@ -397,7 +408,7 @@ def _settled(operation: Operation[T], reply: Reply) -> Asking[T]:
     except (Refusal, ResponseError) as error:
         return (yield from _failed(operation, error))
     if result is UNDONE:
-        return (yield from _perform_slowly(operation))
+        return (yield from undone(operation))
     return result
 
 
@@ -453,7 +464,7 @@ def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
     failed = []
     for (operation, pending), reply in zip(queue.entries, replies, strict=True):
         try:
-            pending.resolve((yield from _settled_once(operation, reply)))
+            pending.resolve((yield from _settled(operation, reply, _too_much)))
         except Exception as error:
             pending.fail(error)
             failed.append((operation, error))
@@ -461,20 +472,13 @@ def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
         raise batch_error(queue, failed)
 
 
-def _settled_once(operation: Operation[T], reply: Reply) -> Asking[T]:
-    """Return what a reply out of a batch means; only what a node refused goes again."""
-    if isinstance(reply, _NOT_EXECUTED):
-        return (yield from _perform(operation))
-    try:
-        result = operation.result(_only([reply]))
-    except (Refusal, ResponseError) as error:
-        return (yield from _failed(operation, error))
-    if result is UNDONE:
-        raise PipelineError(
-            f"{name_of(operation)} at {operation.at.describe()} is too much for one step: nothing "
-            "was changed by it; do it outside of a batch"
-        )
-    return result
+def _too_much(operation: Operation[T]) -> Asking[T]:
+    """Complain of an operation in a batch that its script has left to the caller."""
+    yield from ()
+    raise PipelineError(
+        f"{name_of(operation)} at {operation.at.describe()} is too much for one step: nothing was "
+        "changed by it; do it outside of a batch"
+    )
 
 
 def _perform_slowly(operation: Operation[T]) -> Asking[T]:

@@ -49,10 +49,13 @@ __all__ = [
     "found",
     "inspect",
     "kind_of",
+    "nothing",
     "or_else",
     "repair_arguments",
     "revise",
+    "same",
     "scripted",
+    "shallow",
     "walk",
 ]
 
@@ -230,6 +233,28 @@ def scripted(
         fallback=fallback,
         answers=answers,
     )
+
+
+def nothing(_: Location, reply: Reply) -> None:
+    """Decode a reply that says no more than that it was done."""
+
+
+def same(_: Location, reply: Reply) -> Any:
+    """Decode a reply that is the result."""
+    return reply
+
+
+def shallow(at: Location, value: Any, steps: tuple[Step, ...] | None = None) -> Any:
+    """Return plain data as a reader meets it: a scalar's value, or a `Container` at its place.
+
+    Args:
+        at: the place.
+        value: what is there.
+        steps: the steps with every index resolved, where that differs.
+    """
+    if isinstance(value, (dict, list)):
+        return Container(kind_of(value), at.hold(steps))
+    return value
 
 
 def or_else(verb: Verb[T], otherwise: Any) -> Verb[Any]:

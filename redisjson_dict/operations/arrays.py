@@ -17,6 +17,7 @@ from redisjson_dict.operations import (
     encode_elements,
     inspect,
     kind_of,
+    nothing,
     repair_arguments,
     revise,
     scripted,
@@ -56,7 +57,7 @@ def append(at: Location, value: Any) -> Verb[None]:
         return revise(at, lambda array: (None, [*array, decode(text)]), "array")
     if repairs:
         needed = repair_arguments(at, [repair for _, repair in repairs])
-        return scripted("append", at, _nothing, text, b"", *needed, wants="array")
+        return scripted("append", at, nothing, text, b"", *needed, wants="array")
     return Operation(at, ("JSON.ARRAPPEND", at.key, at.path, text), _appended, wants="array")
 
 
@@ -71,7 +72,7 @@ def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
         fresh = decode(text)
         return revise(at, lambda a: (None, [*a, fresh][max(0, len(a) + 1 - maxlen) :]), "array")
     needed = repair_arguments(at, [repair for _, repair in repairs])
-    return scripted("append", at, _nothing, text, maxlen, *needed, wants="array")
+    return scripted("append", at, nothing, text, maxlen, *needed, wants="array")
 
 
 def extend(at: Location, values: Iterable[Any]) -> Verb[None]:
@@ -122,7 +123,7 @@ def set_slice(at: Location, start: int, stop: int, values: Iterable[Any]) -> Ver
     return scripted(
         "splice",
         at,
-        _nothing,
+        nothing,
         start,
         stop,
         len(texts),
@@ -159,7 +160,7 @@ def delete_slice(at: Location, part: slice) -> Verb[None]:
     if not at.writable or step not in (None, 1):
         return slowly
     ends = _contiguous(start, stop)
-    return scripted("cut", at, _nothing, *ends, wants="array", fallback=slowly)
+    return scripted("cut", at, nothing, *ends, wants="array", fallback=slowly)
 
 
 def trim(at: Location, start: int, stop: int) -> Verb[None]:
@@ -167,7 +168,7 @@ def trim(at: Location, start: int, stop: int) -> Verb[None]:
     start, stop = _bounded(start), _bounded(stop)
     if not at.writable:
         return revise(at, lambda array: (None, array[start:stop]), "array")
-    return scripted("trim", at, _nothing, start, stop, wants="array")
+    return scripted("trim", at, nothing, start, stop, wants="array")
 
 
 def elements(at: Location, start: int, page: int) -> Verb[list[Any]]:
@@ -261,10 +262,6 @@ def repeat(at: Location, times: int) -> Verb[None]:
     """Repeat the elements, by compare-and-set on the array."""
     times = operator.index(times)
     return revise(at, lambda array: (None, array * times), "array")
-
-
-def _nothing(_: Location, reply: Reply) -> None:
-    return None
 
 
 def _appended(_: Location, reply: Reply) -> None:

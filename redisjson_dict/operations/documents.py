@@ -14,7 +14,9 @@ from redisjson_dict.operations import (
     encode_at,
     found,
     kind_of,
+    nothing,
     repair_arguments,
+    same,
 )
 from redisjson_dict.replies import Reply, failure, only, refusal
 from redisjson_dict.scripts import script
@@ -47,7 +49,7 @@ def assign(at: Location, value: Any) -> Operation[None]:
     encoded = encode_at(at, value)
     repairs = repair_arguments(at, encoded.repairs)
     return _documents(
-        "put", at, [at.key], _nothing, encoded.text, at.settings.lifetime(), *repairs, resend=True
+        "put", at, [at.key], nothing, encoded.text, at.settings.lifetime(), *repairs, resend=True
     )
 
 
@@ -95,7 +97,7 @@ def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]
         "put_many",
         places[0],
         keys,
-        _nothing,
+        nothing,
         *texts,
         places[0].settings.lifetime(),
         *needed,
@@ -125,7 +127,7 @@ def persist(at: Location) -> Operation[bool]:
 
 def drop_many(places: Sequence[Location]) -> Operation[int]:
     """Remove several documents; what is none is left alone."""
-    return _documents("drop_many", places[0], [at.key for at in places], _same, resend=True)
+    return _documents("drop_many", places[0], [at.key for at in places], same, resend=True)
 
 
 def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
@@ -173,14 +175,6 @@ def _documents(
 
 def _is_there(_: Location, reply: Reply) -> bool:
     return reply not in (None, [None], [], [[]])
-
-
-def _nothing(_: Location, reply: Reply) -> None:
-    return None
-
-
-def _same(_: Location, reply: Reply) -> Any:
-    return reply
 
 
 def _seconds(at: Location, reply: Reply) -> float | None:

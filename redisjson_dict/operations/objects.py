@@ -16,9 +16,11 @@ from redisjson_dict.operations import (
     found,
     inspect,
     kind_of,
+    nothing,
     repair_arguments,
     revise,
     scripted,
+    shallow,
     walk,
 )
 from redisjson_dict.replies import Reply, absent, only
@@ -70,7 +72,7 @@ def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
         repairs += [repair._replace(steps=(name, *repair.steps)) for repair in one.repairs]
     needed = repair_arguments(at, repairs)
     return scripted(
-        "update", at, _nothing, len(items), *members, *needed, resend=True, wants="object"
+        "update", at, nothing, len(items), *members, *needed, resend=True, wants="object"
     )
 
 
@@ -109,7 +111,7 @@ def clear(at: Location, wants: str) -> Verb[None]:
     """Remove all members or elements."""
     if not at.writable:
         return revise(at, lambda value: (None, _emptied(at, value, wants)), wants)
-    return scripted("clear", at, _nothing, wants, resend=True, wants=wants or "container")
+    return scripted("clear", at, nothing, wants, resend=True, wants=wants or "container")
 
 
 def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
@@ -129,7 +131,7 @@ def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
         fresh = decode(encoded.text)
         return revise(at, lambda value: (None, _merged(value, fresh)), "object")
     repairs = repair_arguments(at, encoded.repairs)
-    return scripted("merge", at, _nothing, encoded.text, *repairs, resend=True, wants="object")
+    return scripted("merge", at, nothing, encoded.text, *repairs, resend=True, wants="object")
 
 
 def _emptied(at: Location, value: Any, wants: str) -> Any:
@@ -138,32 +140,22 @@ def _emptied(at: Location, value: Any, wants: str) -> Any:
     raise absent(at, len(at.steps), kind_of(value), wants or "container")
 
 
-def _nothing(_: Location, reply: Reply) -> None:
-    return None
-
-
 def _container(place: Location, name: str, letter: int) -> Container:
     return Container("object" if letter == 111 else "array", place.child(name).hold())
 
 
 def _shown(place: Location, value: dict[str, Any], page: int) -> tuple[list[str], list[Any]]:
     all_names = list(value)
-    return all_names, [_present(place.child(name), value[name]) for name in all_names[:page]]
-
-
-def _present(at: Location, value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        return Container(kind_of(value), at.hold())
-    return value
+    return all_names, [shallow(place.child(name), value[name]) for name in all_names[:page]]
 
 
 def _defaulted(at: Location, holder: Any, fresh: Any) -> tuple[Any, Any]:
     step = at.steps[-1]
     if isinstance(holder, dict) and isinstance(step, str) and step not in holder:
         holder[step] = fresh
-        return _present(at, fresh), holder
+        return shallow(at, fresh), holder
     value = walk(at, len(at.steps) - 1, holder)[0]
-    return _present(at, value), UNCHANGED
+    return shallow(at, value), UNCHANGED
 
 
 def _taken(_: Location, reply: Reply) -> tuple[str, Any]:

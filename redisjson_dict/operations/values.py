@@ -9,7 +9,6 @@ from redisjson_dict.codec import decode
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
-    Container,
     Flow,
     Found,
     Operation,
@@ -18,10 +17,13 @@ from redisjson_dict.operations import (
     found,
     inspect,
     kind_of,
+    nothing,
     or_else,
     repair_arguments,
     revise,
+    same,
     scripted,
+    shallow,
     walk,
 )
 from redisjson_dict.replies import Refusal, Reply, as_text, is_ok, only
@@ -46,7 +48,7 @@ __all__ = [
 def fetch(at: Location) -> Verb[Any]:
     """Read a scalar's value, or the `Container` that is there without its content."""
     if not at.readable:
-        return inspect(at, lambda value, steps: _shallow(at, value, steps))
+        return inspect(at, lambda value, steps: shallow(at, value, steps))
     return scripted("peek", at, found, resend=True)
 
 
@@ -90,7 +92,7 @@ def assign(at: Location, value: Any) -> Verb[None]:
         return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)
     if encoded.repairs or at.counted_from_end:
         repairs = repair_arguments(at, encoded.repairs)
-        return scripted("store", at, _nothing, encoded.text, *repairs, resend=True)
+        return scripted("store", at, nothing, encoded.text, *repairs, resend=True)
     return Operation(at, ("JSON.SET", at.key, at.path, encoded.text), _stored, resend=True)
 
 
@@ -101,16 +103,14 @@ def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
         fresh = decode(encoded.text)
         return revise(at, lambda _: (None, fresh), wants)
     repairs = repair_arguments(at, encoded.repairs)
-    return scripted(
-        "replace", at, _nothing, wants, encoded.text, *repairs, resend=True, wants=wants
-    )
+    return scripted("replace", at, nothing, wants, encoded.text, *repairs, resend=True, wants=wants)
 
 
 def delete(at: Location) -> Verb[None]:
     """Remove a member or an element."""
     if not at.writable:
         return revise(at.parent(), lambda holder: (None, _without(at, holder)[1]), blamed=at)
-    return scripted("delete", at, _nothing)
+    return scripted("delete", at, nothing)
 
 
 def pop(at: Location) -> Verb[Any]:
@@ -125,7 +125,7 @@ def length(at: Location, wants: str = "") -> Verb[int]:
     if not at.writable:
         return inspect(at, lambda value, _: _size(at, value), wants)
     needed = wants or "container"
-    return scripted("length", at, _same, wants, resend=True, wants=needed)
+    return scripted("length", at, same, wants, resend=True, wants=needed)
 
 
 def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "") -> Verb[Found]:
@@ -220,14 +220,8 @@ def _picked(place: Location, value: Any, paths: Mapping[Any, tuple[Step, ...]]) 
             there, steps = walk(child, len(place.steps), value)
         except (KeyError, IndexError):
             continue
-        picked[key] = _shallow(child, there, steps)
+        picked[key] = shallow(child, there, steps)
     return picked
-
-
-def _shallow(at: Location, value: Any, steps: tuple[Step, ...]) -> Any:
-    if isinstance(value, (dict, list)):
-        return Container(kind_of(value), at.hold(steps))
-    return value
 
 
 def _content(_: Location, reply: Reply) -> Any:
@@ -258,14 +252,6 @@ def _array(at: Location, reply: Reply) -> Any:
 def _stored(_: Location, reply: Reply) -> None:
     if not is_ok(reply):
         raise Refusal
-
-
-def _nothing(_: Location, reply: Reply) -> None:
-    return None
-
-
-def _same(_: Location, reply: Reply) -> Any:
-    return reply
 
 
 def _size(at: Location, value: Any) -> int:

@@ -48,3 +48,9 @@ local function absence()
   end
   return {'?', -1}
 end
+
+-- Whether all that is absent, by that account, is a new member of an object that is there.
+local function addable(why)
+  return why[1] == '?' and why[2] == steps - 1 and why[3] == 'object'
+    and string.find(ARGV[steps + 2], '^%[["\']')
+end

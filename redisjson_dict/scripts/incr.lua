@@ -7,8 +7,7 @@ if not kind then
   local why = absence()
   if why[1] ~= '?' then return why end
   local document = steps == 0 and path == '$' and why[2] == -1
-  local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
-  if not document and not (member and why[2] == steps - 1 and why[3] == 'object') then return why end
+  if not document and not addable(why) then return why end
   if ARGV[first + 1] == '' then return {'>'} end -- default + amount is no number to store
   local no = unrepairable(first + 3) or (document and refused('PERSIST', 'PEXPIRE'))
   if no then return no end

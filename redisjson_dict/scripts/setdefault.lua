@@ -7,8 +7,7 @@ if locate() then
   found = peek(path)
 else
   local why = absence()
-  local member = string.find(ARGV[steps + 2], '^%[["\']')
-  if not (member and why[1] == '?' and why[2] == steps - 1 and why[3] == 'object') then return why end
+  if not addable(why) then return why end
   local no = unrepairable(first + 1)
   if no then return no end
   redis.call('JSON.SET', key, path, ARGV[first])

@@ -3,8 +3,7 @@
 -- ARGV: text, repairs. A new member may be added; nothing else comes into being.
 if not locate() then
   local why = absence()
-  local member = string.find(ARGV[steps + 2] or '', '^%[["\']')
-  if not (member and why[1] == '?' and why[2] == steps - 1 and why[3] == 'object') then
+  if not addable(why) then
     return why
   end
 end
