@@ -3,11 +3,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo test check format lint types clean
+.PHONY: help demo test reliability check format lint types clean
 
 help:
 	@echo "make demo    run the main example on an embedded server"
 	@echo "make test    run the whole test suite (TESTS='-k append' for a part)"
+	@echo "make reliability  the long form of tests/reliability: faults, load, hostile input"
 	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make clean   remove what the targets made"
@@ -34,6 +35,9 @@ demo: .venv/server
 
 test: .venv/test
 	$(BIN)/python -m pytest $(TESTS)
+
+reliability: .venv/test
+	RELIABILITY=full $(BIN)/python -m pytest tests/reliability $(TESTS)
 
 format: .venv/lint
 	$(BIN)/ruff format
