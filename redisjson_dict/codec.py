@@ -79,12 +79,13 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
         ValueRangeError: NaN, an infinity, an integer outside [-2^63, 2^64-1], a lone surrogate,
             too deep a nesting, or a float that cannot be made exact.
     """
-    kind = type(value)
-    if kind in _CONTAINERS:
+    encoder = _ENCODERS.get(type(value))
+    if encoder is not None:
+        encoded = encoder(value)
+    elif type(value) in _CONTAINERS:
         encoded = _encode_container(value, depth)
     else:
-        scalar = _SCALAR_ENCODERS.get(kind)
-        encoded = scalar(value) if scalar is not None else None
+        encoded = None
     if encoded is not None:
         return encoded
     return _encode_plain(_Plain(default, depth).convert(value))
@@ -143,7 +144,7 @@ def _encode_container(value: Any, depth: int) -> Encoded | None:
 
 def _encode_plain(value: Any) -> Encoded:
     """Encode what `_Plain` made: JSON's own types, checked."""
-    scalar = _SCALAR_ENCODERS.get(type(value))
+    scalar = _ENCODERS.get(type(value))
     encoded = scalar(value) if scalar is not None else _exact(value, orjson.dumps(value))
     assert encoded is not None  # checked scalars are never refused
     return encoded
@@ -168,7 +169,7 @@ def _encode_float(value: float) -> Encoded | None:
 
 
 _TRUE, _FALSE, _NULL = Encoded(b"true"), Encoded(b"false"), Encoded(b"null")
-_SCALAR_ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
+_ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
     str: _encode_text,
     int: _encode_int,
     float: _encode_float,

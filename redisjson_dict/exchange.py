@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Hashable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator, Hashable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import (
@@ -32,8 +32,10 @@ from redis.exceptions import (
 
 __all__ = [
     "REDIRECTIONS",
+    "aask",
     "aexchange",
     "aexchange_node",
+    "ask",
     "exchange",
     "exchange_node",
     "is_cluster",
@@ -53,12 +55,10 @@ _UNKNOWN = (
     "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
     "because it might then have been applied twice"
 )
-
-
-class _Progress:
-    """How far an exchange got, told by the error that ends it."""
-
-    note = _NOTHING_SENT
+_UNKNOWN_SAME = (
+    "outcome unknown: the request was sent, the reply was lost; doing it again is safe, because it "
+    "leaves the same twice as once"
+)
 
 
 def is_cluster(client: Any) -> bool:
@@ -69,6 +69,39 @@ def is_cluster(client: Any) -> bool:
 def slot_of(client: Any) -> Callable[[bytes], Hashable] | None:
     """Return what tells which keys one script may touch together; None: it may touch all."""
     return client.keyslot if is_cluster(client) else None
+
+
+def ask(client: Any, command: Command, *, resend: bool) -> Any:
+    """Return the reply to one command, from one server. On the way of every verb: kept short.
+
+    Args:
+        client: the user's; not a Cluster's.
+        command: as it travels.
+        resend: whether it may be sent again when a connection broke after the request.
+
+    Raises:
+        redis.ResponseError: the server refused.
+        redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
+            outcome.
+    """
+    with _Loan(client) as loan:
+        call = loan.connection.retry.call_with_retry
+        if resend:
+            return call(partial(loan.round_trip, command), loan.drop)
+        call(partial(loan.send, command), loan.drop)
+        loan.note = _UNKNOWN
+        return loan.connection.read_response(disable_decoding=True)
+
+
+async def aask(client: Any, command: Command, *, resend: bool) -> Any:
+    """Do as `ask` does, on a client of `redis.asyncio`."""
+    async with _AsyncLoan(client) as loan:
+        call = loan.connection.retry.call_with_retry
+        if resend:
+            return await call(partial(loan.round_trip, command), loan.drop)
+        await call(partial(loan.send, command), loan.drop)
+        loan.note = _UNKNOWN
+        return await loan.connection.read_response(disable_decoding=True)
 
 
 def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
@@ -195,128 +228,181 @@ async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) ->
 
 
 def _once(client: Any, commands: Sequence[Command]) -> Replies:
-    progress = _Progress()
-    with _borrowed(client, progress) as connection:
-        packed = connection.pack_commands(commands)
-
-        def send() -> None:
-            if client.connection and connection.can_read():  # closed, or an unwanted reply
-                connection.disconnect()
-            connection.send_packed_command(packed)
-
+    with _Loan(client) as loan:
+        packed = loan.connection.pack_commands(commands)
+        send = partial(loan.send_packed, packed)
         if _is_divisible(commands):
-            progress.note = _UNKNOWN
+            loan.note = _UNKNOWN
             send()
         else:
-            connection.retry.call_with_retry(send, lambda error: connection.disconnect())
-        progress.note = _UNKNOWN
+            loan.connection.retry.call_with_retry(send, loan.drop)
+        loan.note = _UNKNOWN
         replies: Replies = []
         for _ in commands:
             try:
-                # No command name: callbacks that somebody set on the client are not for us.
-                replies.append(client.parse_response(connection, "", NEVER_DECODE=True))
+                replies.append(loan.connection.read_response(disable_decoding=True))
             except ResponseError as error:
                 replies.append(error)
         return replies
 
 
-@contextmanager
-def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
-    single = client.connection
-    if single:
-        client.single_connection_lock.acquire()
-    connection = single
-    try:
-        connection = single or client.connection_pool.get_connection()
-        yield connection
-    except BaseException as error:
-        if connection is not None:
-            connection.disconnect()
-        error.add_note(_known(progress, error))
-        raise
-    finally:
-        if single:
-            client.single_connection_lock.release()
-        elif connection is not None:
-            client.connection_pool.release(connection)
+class _Loan:
+    """A connection borrowed from a client's pool, or its single one, for one exchange.
+
+    Attributes:
+        note: how far the exchange got, told by the error that ends it.
+    """
+
+    __slots__ = ("_client", "_single", "connection", "note")
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._single = client.connection
+        self.connection: Any = self._single
+        self.note = _NOTHING_SENT
+
+    def __enter__(self) -> _Loan:
+        if self._single:
+            self._client.single_connection_lock.acquire()
+            return self
+        try:
+            self.connection = self._client.connection_pool.get_connection()
+        except BaseException as error:
+            error.add_note(_known(self.note, error))
+            raise
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is not None and not isinstance(error, ResponseError):
+                error.add_note(_known(self.note, error))
+                self.connection.disconnect()
+        finally:
+            if self._single:
+                self._client.single_connection_lock.release()
+            else:
+                self._client.connection_pool.release(self.connection)
+
+    def drop(self, error: Exception) -> None:
+        """Give up the socket before another try."""
+        self.connection.disconnect()
+
+    def send(self, command: Command) -> None:
+        """Send one command; what was not sent whole was not executed."""
+        self._clear()
+        self.connection.send_command(*command)
+
+    def send_packed(self, packed: Any) -> None:
+        """Send commands in one write."""
+        self._clear()
+        self.connection.send_packed_command(packed)
+
+    def round_trip(self, command: Command) -> Any:
+        """Send a command and return its reply."""
+        self.send(command)
+        self.note = _UNKNOWN_SAME
+        return self.connection.read_response(disable_decoding=True)
+
+    def _clear(self) -> None:
+        """Leave a socket that was closed, or has an unwanted reply; pools look for themselves."""
+        if self._single and self.connection.can_read():
+            self.connection.disconnect()
 
 
 async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
-    progress = _Progress()
-    async with _aborrowed(node, progress) as connection:
-        packed = connection.pack_commands(commands)
-
-        async def send() -> None:
-            await connection.connect()
-            if await _has_unread(connection):
-                await connection.disconnect()
-            await connection.send_packed_command(packed)
-
-        async def again(error: Exception) -> None:
-            await connection.disconnect()
-
+    async with _AsyncLoan(node) as loan:
+        packed = loan.connection.pack_commands(commands)
+        send = partial(loan.send_packed, packed)
         if _is_divisible(commands):
-            await connection.connect()
-            progress.note = _UNKNOWN
+            await loan.connection.connect()
+            loan.note = _UNKNOWN
             await send()
         else:
-            await connection.retry.call_with_retry(send, again)
-        progress.note = _UNKNOWN
+            await loan.connection.retry.call_with_retry(send, loan.drop)
+        loan.note = _UNKNOWN
         replies: Replies = []
         for _ in commands:
             try:
-                replies.append(await node.parse_response(connection, "", NEVER_DECODE=True))
+                replies.append(await loan.connection.read_response(disable_decoding=True))
             except ResponseError as error:
                 replies.append(error)
         return replies
 
 
-@asynccontextmanager
-async def _aborrowed(node: Any, progress: _Progress) -> AsyncIterator[Any]:
-    """Borrow from a client's pool, its single connection, or a Cluster's node."""
-    single = getattr(node, "connection", None)
-    if single:
-        await node._single_conn_lock.acquire()
-    connection = single
-    try:
-        if connection is None:
-            connection = await _checked_out(node)
-        yield connection
-    except BaseException as error:
-        if connection is not None:
-            await connection.disconnect(nowait=True)
-        error.add_note(_known(progress, error))
-        raise
-    finally:
-        if single:
-            node._single_conn_lock.release()
-        elif connection is not None:
-            released = _pool(node).release(connection)
-            if released is not None:
-                await released
+class _AsyncLoan:
+    """The same from a client of `redis.asyncio`, or from a node of a Cluster."""
+
+    __slots__ = ("_node", "_pool", "_single", "connection", "note")
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self._pool = getattr(node, "connection_pool", node)
+        self._single = getattr(node, "connection", None)
+        self.connection: Any = self._single
+        self.note = _NOTHING_SENT
+
+    async def __aenter__(self) -> _AsyncLoan:
+        try:
+            if self._single:
+                await self._node._single_conn_lock.acquire()
+            elif self._pool is self._node:
+                self.connection = self._node.acquire_connection()
+            else:
+                self.connection = await self._pool.get_connection()
+        except BaseException as error:
+            error.add_note(_known(self.note, error))
+            raise
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is not None and not isinstance(error, ResponseError):
+                error.add_note(_known(self.note, error))
+                await self.connection.disconnect(nowait=True)
+        finally:
+            if self._single:
+                self._node._single_conn_lock.release()
+            else:
+                released = self._pool.release(self.connection)
+                if released is not None:
+                    await released
+
+    async def drop(self, error: Exception) -> None:
+        """Give up the socket before another try."""
+        await self.connection.disconnect()
+
+    async def send(self, command: Command) -> None:
+        """Send one command; what was not sent whole was not executed."""
+        await self._clear()
+        await self.connection.send_command(*command)
+
+    async def send_packed(self, packed: Any) -> None:
+        """Send commands in one write."""
+        await self._clear()
+        await self.connection.send_packed_command(packed)
+
+    async def round_trip(self, command: Command) -> Any:
+        """Send a command and return its reply."""
+        await self.connection.send_command(*command)
+        self.note = _UNKNOWN_SAME
+        return await self.connection.read_response(disable_decoding=True)
+
+    async def _clear(self) -> None:
+        """Leave a socket that was closed, or has an unwanted reply."""
+        await self.connection.connect()
+        await asyncio.sleep(
+            0
+        )  # the event loop learns of a closed socket only when it gets to look,
+        await asyncio.sleep(0)  # and tells the connection a turn later
+        unread = getattr(self.connection, "can_read", None) or self.connection.can_read_destructive
+        if await unread():
+            await self.connection.disconnect()
 
 
-def _pool(node: Any) -> Any:
-    return getattr(node, "connection_pool", node)
-
-
-async def _checked_out(node: Any) -> Any:
-    pool = _pool(node)
-    return pool.acquire_connection() if pool is node else await pool.get_connection()
-
-
-async def _has_unread(connection: Any) -> bool:
-    """Return whether the socket is closed, or has a reply that nobody waits for."""
-    await asyncio.sleep(0)  # the event loop learns of a closed socket only when it gets to look,
-    await asyncio.sleep(0)  # and tells the connection a turn later
-    probe = getattr(connection, "can_read", None) or connection.can_read_destructive
-    return bool(await probe())
-
-
-def _known(progress: _Progress, error: BaseException) -> str:
+def _known(note: str, error: BaseException) -> str:
     """Return what is known about the outcome; some connection errors are the server's answer."""
     said_by_server = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
-    return _NOTHING_DONE if said_by_server else progress.note
+    return _NOTHING_DONE if said_by_server else note
 
 
 def _is_divisible(commands: Sequence[Command]) -> bool:

@@ -31,8 +31,10 @@ from redis.exceptions import (
 from redisjson_dict.errors import JSONModuleMissingError, PipelineError
 from redisjson_dict.exchange import (
     REDIRECTIONS,
+    aask,
     aexchange,
     aexchange_node,
+    ask,
     exchange,
     exchange_node,
     is_cluster,
@@ -74,7 +76,7 @@ class Shell:
         batches: the open batch of each thread and task that is in one.
     """
 
-    __slots__ = ("batches", "client", "refer", "show")
+    __slots__ = ("_plain", "batches", "client", "refer", "show")
 
     def __init__(
         self,
@@ -86,6 +88,7 @@ class Shell:
         self.show = show
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
+        self._plain = not is_cluster(client) and not _has_cache(client)
 
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.
@@ -236,6 +239,8 @@ class Blocking(Shell):
         return operation.result(reply)
 
     def _send(self, operation: Operation[Any]) -> Reply:
+        if self._plain:
+            return ask(self.client, operation.command, resend=operation.resend)
         if not operation.resend:
             return _only(exchange(self.client, operation.at.key, [operation.command]))
         if operation.script is not None:
@@ -362,6 +367,8 @@ class Awaiting(Shell):
         return operation.result(reply)
 
     async def _send(self, operation: Operation[Any]) -> Reply:
+        if self._plain:
+            return await aask(self.client, operation.command, resend=operation.resend)
         if not operation.resend:
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         if operation.script is not None:
@@ -523,7 +530,7 @@ def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T
             reason = again
     if isinstance(reason, (Refusal, ResponseError)):
         reason = yield from _refused(operation, reason)
-    if isinstance(reason, (KeyError, IndexError)) and operation.otherwise is not MISSING:
+    if operation.otherwise is not MISSING and isinstance(reason, operation.absent):
         otherwise: T = operation.otherwise
         return otherwise
     if reason is said:
@@ -569,6 +576,11 @@ def _only(replies: list[Reply]) -> Reply:
     if isinstance(reply, Exception):
         raise reply
     return reply
+
+
+def _has_cache(client: Any) -> bool:
+    """Return whether the user has turned redis-py's client-side cache on."""
+    return getattr(client.connection_pool, "cache", None) is not None
 
 
 _DECODED = frozenset(("JSON.GET", "JSON.MGET"))

@@ -45,7 +45,7 @@ class Keyspace:
             UnsupportedValueError: the name is not str.
             ValueRangeError: a lone surrogate.
         """
-        text = text_of_name(name)
+        text = name if type(name) is str else text_of_name(name)
         at = Location(text, self._prefix + _encoded(text), self._settings)
         return at.descend(steps) if steps else at
 

@@ -17,7 +17,7 @@ by one. A negative index stays a bare number in `tail` until the server has reso
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from redisjson_dict.errors import ValueRangeError
 
@@ -30,6 +30,8 @@ DEPTH_LIMIT = 127
 
 _FAR = 2**53
 """No array is that long. Larger indices would abort the server (beyond i64) or round in Lua."""
+
+_MINUS = ord("-")
 
 
 def is_readable(name: str) -> bool:
@@ -51,19 +53,47 @@ def segment(step: Step) -> bytes:
         ValueRangeError: the name holds a lone surrogate, which UTF-8 cannot carry.
     """
     if isinstance(step, str):
-        try:
-            name = step.encode()
-        except UnicodeEncodeError as error:
-            raise ValueRangeError(
-                f"the name {step!r} holds a lone surrogate, which UTF-8 cannot carry"
-            ) from error
-        if b'"' not in name and b"\\" not in name:
-            return b'["%b"]' % name
-        if b"'" not in name and b"\\" not in name:
-            return b"['%b']" % name
-        return b'["%b"]' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+        return _spelling(step).segment
     index = max(-_FAR, min(_FAR, step))
     return b"[%d]" % index if index >= 0 else b"%d" % index
+
+
+class _Spelling(NamedTuple):
+    """A member name as it travels, and what may be done by it."""
+
+    segment: bytes
+    writable: bool
+    readable: bool
+
+
+_spelled: dict[str, _Spelling] = {}
+_REMEMBERED = 1024  # short names: programs use few of them, over and over
+_SHORT = 64
+
+
+def _spelling(name: str) -> _Spelling:
+    spelling = _spelled.get(name)
+    if spelling is None:
+        spelling = _Spelling(_spell(name), is_writable(name), is_readable(name))
+        if len(name) <= _SHORT:
+            if len(_spelled) >= _REMEMBERED:
+                _spelled.clear()
+            _spelled[name] = spelling
+    return spelling
+
+
+def _spell(name: str) -> bytes:
+    try:
+        text = name.encode()
+    except UnicodeEncodeError as error:
+        raise ValueRangeError(
+            f"the name {name!r} holds a lone surrogate, which UTF-8 cannot carry"
+        ) from error
+    if b'"' not in text and b"\\" not in text:
+        return b'["' + text + b'"]'
+    if b"'" not in text and b"\\" not in text:
+        return b"['" + text + b"']"
+    return b'["' + text.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"]'
 
 
 def _permanent() -> bytes:
@@ -92,12 +122,25 @@ class Settings:
         self.lifetime = lifetime
 
 
+class Document(NamedTuple):
+    """A whole document, as all places inside it share it.
+
+    Attributes:
+        name: its key as the user knows it, without prefix.
+        key: the Redis key, as UTF-8.
+        settings: what the dict was told.
+    """
+
+    name: str
+    key: bytes
+    settings: Settings
+
+
 class Location:
     """A place in a document: never changed once made.
 
     Attributes:
-        name: the document's key as the user knows it, without prefix.
-        key: the Redis key, as UTF-8.
+        document: the document it is in.
         steps: names and indices from the document's root.
         base: the spelled path that further steps start from.
         tail: the spelled steps after `base`.
@@ -106,7 +149,6 @@ class Location:
         held: whether the place has been seen to exist (a live proxy) or not (a reference).
         writable: whether every step can be written through by path.
         readable: whether every step can be read through by path.
-        settings: what the dict was told.
         asked: the steps as first asked for, when a negative index was among them.
         pathlike: whether the key that was asked for was spelled as a path.
     """
@@ -114,42 +156,41 @@ class Location:
     __slots__ = (
         "asked",
         "base",
+        "document",
         "held",
-        "key",
-        "name",
         "own",
         "pathlike",
         "readable",
-        "settings",
         "steps",
         "tail",
         "writable",
     )
 
+    asked: tuple[Step, ...] | None
+
     def __init__(self, name: str, key: bytes, settings: Settings, own: int = -1) -> None:
-        self.name = name
-        self.key = key
-        self.settings = settings
-        self.own = own
+        self.document = Document(name, key, settings)
         self.steps: tuple[Step, ...] = ()
         self.base = b"$"
         self.tail: tuple[bytes, ...] = ()
+        self.own = own
         self.held = False
         self.writable = True
         self.readable = True
-        self.asked: tuple[Step, ...] | None = None
+        self.asked = None
         self.pathlike = False
 
-    def _copy(self) -> Location:
-        other = Location.__new__(Location)
-        other.name = self.name
-        other.key = self.key
-        other.settings = self.settings
-        other.own = self.own
-        other.steps = self.steps
-        other.base = self.base
-        other.tail = self.tail
-        other.held = self.held
+    def _with(
+        self, steps: tuple[Step, ...], base: bytes, tail: tuple[bytes, ...], own: int, held: bool
+    ) -> Location:
+        """Return a place in the same document. On every path from a call to the wire: kept flat."""
+        other = _unmade(Location)
+        other.document = self.document
+        other.steps = steps
+        other.base = base
+        other.tail = tail
+        other.own = own
+        other.held = held
         other.writable = self.writable
         other.readable = self.readable
         other.asked = None
@@ -167,14 +208,32 @@ class Location:
         return f"document {_shorten(repr(self.name))} at {_shorten(normalized(self.steps))}"
 
     @property
+    def name(self) -> str:
+        """The document's key as the user knows it, without prefix."""
+        return self.document.name
+
+    @property
+    def key(self) -> bytes:
+        """The Redis key, as UTF-8."""
+        return self.document.key
+
+    @property
+    def settings(self) -> Settings:
+        """What the dict was told."""
+        return self.document.settings
+
+    @property
     def path(self) -> bytes:
         """The whole path, with negative indices in the exact slice spelling.
 
         ``[-i]`` would clamp to the first element; ``[-i:-i+1]`` matches nothing when out of range.
         """
-        if not self.tail:
+        tail = self.tail
+        if not tail:
             return self.base
-        return self.base + b"".join([_exact(step) for step in self.tail])
+        if len(tail) == 1 and tail[0][0] != _MINUS:
+            return self.base + tail[0]
+        return self.base + b"".join([_exact(step) for step in tail])
 
     @property
     def depth(self) -> int:
@@ -184,7 +243,7 @@ class Location:
     @property
     def counted_from_end(self) -> bool:
         """Whether a negative index is still to be resolved."""
-        return any(step[0] == 45 for step in self.tail)
+        return any([step[0] == _MINUS for step in self.tail])
 
     @property
     def asked_key(self) -> object:
@@ -203,26 +262,27 @@ class Location:
         Raises:
             ValueRangeError: a name holds a lone surrogate, or no document is that deep.
         """
-        if len(self.steps) + len(steps) > DEPTH_LIMIT:
+        above = self.steps
+        if len(above) + len(steps) > DEPTH_LIMIT:
             raise ValueRangeError(
-                f"a path of {len(self.steps) + len(steps)} steps: no document is deeper than "
+                f"a path of {len(above) + len(steps)} steps: no document is deeper than "
                 f"{DEPTH_LIMIT} levels"
             )
-        other = self._copy()
-        other.steps = self.steps + steps
-        other.tail = self.tail + tuple([segment(step) for step in steps])
+        other = self._with(above + steps, self.base, self.tail, self.own, self.held)
         for step in steps:
-            if isinstance(step, str) and not is_writable(step):
-                other.writable = False
-                other.readable = other.readable and is_readable(step)
+            if type(step) is str:
+                spelling = _spelling(step)
+                other.tail = (*other.tail, spelling[0])
+                if not spelling[1]:
+                    other.writable = False
+                    other.readable = other.readable and spelling[2]
+            else:
+                other.tail = (*other.tail, segment(step))
         return other
 
     def refer(self) -> Location:
         """Return the same place as one in its own right, not known to exist."""
-        other = self._copy()
-        other.own = len(self.steps)
-        other.held = False
-        return other
+        return self._with(self.steps, self.base, self.tail, len(self.steps), held=False)
 
     def hold(self, steps: tuple[Step, ...] | None = None) -> Location:
         """Return the same place as one that was seen to exist.
@@ -230,16 +290,11 @@ class Location:
         Args:
             steps: the steps with every index resolved, where that differs.
         """
-        other = self._copy()
-        other.held = True
-        other.own = len(self.steps)
-        if steps is not None and steps != self.steps:
-            other.asked = self.steps
-            other.steps = steps
-            other.base = b"$" + b"".join(map(segment, steps))
-        else:
-            other.base = self.path
-        other.tail = ()
+        if steps is None or steps == self.steps:
+            return self._with(self.steps, self.path, (), len(self.steps), held=True)
+        base = b"$" + b"".join(map(segment, steps))
+        other = self._with(steps, base, (), len(steps), held=True)
+        other.asked = self.steps
         return other
 
     def parent(self) -> Location:
@@ -254,19 +309,20 @@ class Location:
         return self
 
     def _upto(self, depth: int) -> Location:
-        other = Location(self.name, self.key, self.settings, min(self.own, depth))
-        other.held = self.held
+        steps = self.steps[:depth]
         settled = len(self.steps) - len(self.tail)
         if depth >= settled:
-            other.base = self.base
-            other.tail = self.tail[: depth - settled]
+            base, tail = self.base, self.tail[: depth - settled]
         else:
-            other.tail = tuple(map(segment, self.steps[:depth]))
-        other.steps = self.steps[:depth]
-        names = [step for step in other.steps if isinstance(step, str)]
+            base, tail = b"$", tuple(map(segment, steps))
+        other = self._with(steps, base, tail, min(self.own, depth), self.held)
+        names = [step for step in steps if isinstance(step, str)]
         other.writable = all(map(is_writable, names))
         other.readable = all(map(is_readable, names))
         return other
+
+
+_unmade = object.__new__
 
 
 def normalized(steps: tuple[Step, ...]) -> str:
@@ -289,7 +345,7 @@ def _shorten(text: str) -> str:
 
 
 def _exact(step: bytes) -> bytes:
-    if step[0] != 45:
+    if step[0] != _MINUS:
         return step
     index = int(step)
     return b"[-1:]" if index == -1 else b"[%d:%d]" % (index, index + 1)

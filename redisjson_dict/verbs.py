@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from redisjson_dict.codec import is_live
-from redisjson_dict.errors import NotADocumentError, UnsupportedValueError, ValueRangeError
+from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.jsonpath import expression
 from redisjson_dict.keys import named_items, path_of, place, ssize
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
-    Flow,
     Found,
     Operation,
-    Steps,
     Verb,
     arrays,
     documents,
@@ -96,18 +94,10 @@ def setdefault_at(at: Location, default: Any = None) -> Verb[Any]:
 
 def exists(at: Location) -> Verb[bool]:
     """Return whether something is at a place; a foreign key is none of ours."""
-    operation = values.contains(at) if at.steps else documents.contains(at)
-    if at.own >= 0 and at.steps:
-        return operation
-
-    def start() -> Steps[bool]:
-        try:
-            result: bool = yield operation
-            return result
-        except NotADocumentError:
-            return False
-
-    return Flow(at, start, parts=[operation] if isinstance(operation, Operation) else None)
+    if not at.steps:
+        return documents.contains(at)
+    verb = values.contains(at)
+    return or_else(verb, False, documents.FOREIGN_TOO) if at.own < 0 else verb
 
 
 def kind(at: Location) -> Verb[str]:

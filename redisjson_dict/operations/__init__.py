@@ -33,6 +33,7 @@ from redisjson_dict.replies import (
 from redisjson_dict.scripts import Script, script
 
 __all__ = [
+    "ABSENT",
     "MISSING",
     "UNCHANGED",
     "UNDONE",
@@ -44,6 +45,7 @@ __all__ = [
     "Steps",
     "Verb",
     "encode_at",
+    "encode_element",
     "encode_elements",
     "explain",
     "found",
@@ -71,7 +73,11 @@ UNDONE: Any = object()
 MISSING: Any = object()
 """What a read gives for a place that is not there, where that is no error."""
 
+ABSENT: tuple[type[Exception], ...] = (KeyError, IndexError)
+"""The errors that say that what was asked for is not there."""
+
 _WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
+_BRACKET = ord("[")
 _LARGEST = 512 * 1024 * 1024  # bytes in one argument: the server's proto-max-bulk-len
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
@@ -96,10 +102,10 @@ class Operation(NamedTuple, Generic[T]):
             leaves the same state *and gives the same reply* when applied twice.
         script: the script of an EVALSHA, for a server that does not know it yet.
         wants: the kind of value needed at the place, for error messages.
-        otherwise: what to return where the key or index that was asked for is absent; `MISSING`:
-            that is an error.
+        otherwise: what to return instead of one of the errors in `absent`; `MISSING`: raise it.
         fallback: the slower way, for what the script leaves to the caller.
         answers: whether it changes something and its result is what the caller is after.
+        absent: the errors that `otherwise` stands for.
     """
 
     at: Location
@@ -111,6 +117,7 @@ class Operation(NamedTuple, Generic[T]):
     otherwise: Any = MISSING
     fallback: Flow[T] | None = None
     answers: bool = False
+    absent: tuple[type[Exception], ...] = ABSENT
 
     @property
     def writes(self) -> bool:
@@ -127,13 +134,13 @@ class Operation(NamedTuple, Generic[T]):
             LookupError, TypeError: what the place is, or is not; see `errors`.
         """
         try:
-            if refusal(reply):
+            if type(reply) is list and refusal(reply):
                 if reply[0] == b">":
                     undone: T = UNDONE  # seen by shells only
                     return undone
                 raise failure(self.at, reply, self.wants)
             return self.decode(self.at, reply)
-        except (KeyError, IndexError):
+        except self.absent:
             if self.otherwise is MISSING:
                 raise
             otherwise: T = self.otherwise
@@ -223,16 +230,8 @@ def scripted(
     """Return the operation that runs one of the scripts at a place."""
     source = script(name)
     tail = at.tail
-    return Operation(
-        at,
-        ("EVALSHA", source.sha, 1, at.key, at.base, len(tail), *tail, *arguments),
-        decode,
-        resend,
-        source,
-        wants,
-        fallback=fallback,
-        answers=answers,
-    )
+    command = ("EVALSHA", source.sha, 1, at.document.key, at.base, len(tail), *tail, *arguments)
+    return Operation(at, command, decode, resend, source, wants, MISSING, fallback, answers)
 
 
 def nothing(_: Location, reply: Reply) -> None:
@@ -257,15 +256,17 @@ def shallow(at: Location, value: Any, steps: tuple[Step, ...] | None = None) -> 
     return value
 
 
-def or_else(verb: Verb[T], otherwise: Any) -> Verb[Any]:
-    """Return a read that gives `otherwise` where the key or index asked for is absent."""
+def or_else(
+    verb: Verb[T], otherwise: Any, absent: tuple[type[Exception], ...] = ABSENT
+) -> Verb[Any]:
+    """Return a read that gives `otherwise` instead of an error that says: it is not there."""
     if isinstance(verb, Operation):
-        return verb._replace(otherwise=otherwise)
+        return Operation(*verb[:6], otherwise, verb.fallback, verb.answers, absent)
 
     def start() -> Steps[Any]:
         try:
             return (yield from verb.start())
-        except (KeyError, IndexError):
+        except absent:
             return otherwise
 
     return Flow(verb.at, start, writes=verb.writes)
@@ -276,10 +277,13 @@ def found(at: Location, reply: Reply) -> Any:
 
     In a list, the indices follow that negative ones were resolved to.
     """
-    there, *indices = reply if type(reply) is list else (reply,)
-    if there[:1] == b"[":
-        return decode(there)[0]
-    return Container(there.decode(), at.hold(_resolved(at, indices) if indices else None))
+    steps = None
+    if type(reply) is list:
+        steps = _resolved(at, reply[1:])
+        reply = reply[0]
+    if reply[0] == _BRACKET:
+        return decode(reply)[0]
+    return Container(reply.decode(), at.hold(steps))
 
 
 def kind_of(value: Any) -> str:
@@ -295,7 +299,10 @@ def encode_at(at: Location, value: Any) -> Encoded:
             the value; nothing was sent.
     """
     try:
-        return _bounded(encode(value, at.settings.default, at.depth))
+        encoded = encode(value, at.document.settings.default, len(at.steps))
+        if len(encoded.text) > _LARGEST:
+            raise _too_large(encoded)
+        return encoded
     except (UnsupportedValueError, ValueRangeError) as error:
         where = at.describe()
         raise type(error)(f"{error} (for {where}; nothing was sent)", location=where) from error
@@ -315,25 +322,41 @@ def encode_elements(
     texts = []
     repairs = []
     for number, value in enumerate(elements):
-        try:
-            encoded = _bounded(encode(value, at.settings.default, at.depth + 1))
-        except (UnsupportedValueError, ValueRangeError) as error:
-            where = at.describe()
-            which = f"new element {number + 1} of {len(elements)}"
-            raise type(error)(
-                f"{error} (in {which}, for {where}; nothing was sent)", location=where
-            ) from error
+        encoded = encode_element(at, value, number, len(elements))
         texts.append(encoded.text)
         repairs += [(number, repair) for repair in encoded.repairs]
     return texts, repairs
 
 
-def _bounded(encoded: Encoded) -> Encoded:
-    if len(encoded.text) > _LARGEST:
-        raise ValueRangeError(
-            f"the value has {len(encoded.text)} bytes as JSON; the server takes {_LARGEST}"
-        )
-    return encoded
+def encode_element(at: Location, value: Any, number: int = 0, count: int = 1) -> Encoded:
+    """Return a new element of an array as it travels.
+
+    Args:
+        at: the array's place.
+        value: the element.
+        number: which of the new elements it is, for error messages.
+        count: how many there are.
+
+    Raises:
+        UnsupportedValueError, ValueRangeError: as `encode_at`.
+    """
+    try:
+        encoded = encode(value, at.document.settings.default, len(at.steps) + 1)
+        if len(encoded.text) > _LARGEST:
+            raise _too_large(encoded)
+        return encoded
+    except (UnsupportedValueError, ValueRangeError) as error:
+        where = at.describe()
+        which = f"new element {number + 1} of {count}"
+        raise type(error)(
+            f"{error} (in {which}, for {where}; nothing was sent)", location=where
+        ) from error
+
+
+def _too_large(encoded: Encoded) -> ValueRangeError:
+    return ValueRangeError(
+        f"the value has {len(encoded.text)} bytes as JSON; the server takes {_LARGEST}"
+    )
 
 
 def repair_arguments(at: Location, repairs: Iterable[Repair]) -> list[bytes]:

@@ -14,6 +14,7 @@ from redisjson_dict.operations import (
     Operation,
     Verb,
     encode_at,
+    encode_element,
     encode_elements,
     inspect,
     kind_of,
@@ -52,13 +53,14 @@ _MANY = 100_000  # texts in one script; more are stored by compare-and-set
 
 def append(at: Location, value: Any) -> Verb[None]:
     """Add an element at the end: one JSON.ARRAPPEND with the element only."""
-    (text,), repairs = encode_elements(at, [value])
+    text, repairs = encode_element(at, value)
     if not at.writable:
         return revise(at, lambda array: (None, [*array, decode(text)]), "array")
     if repairs:
-        needed = repair_arguments(at, [repair for _, repair in repairs])
+        needed = repair_arguments(at, repairs)
         return scripted("append", at, nothing, text, b"", *needed, wants="array")
-    return Operation(at, ("JSON.ARRAPPEND", at.key, at.path, text), _appended, wants="array")
+    command = ("JSON.ARRAPPEND", at.document.key, at.path, text)
+    return Operation(at, command, _appended, False, None, "array")
 
 
 def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
@@ -67,11 +69,11 @@ def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
     if maxlen < 0:
         raise ValueError(f"maxlen is {maxlen}; it must be 0 or more")
     maxlen = min(maxlen, _FAR)
-    (text,), repairs = encode_elements(at, [value])
+    text, repairs = encode_element(at, value)
     if not at.writable:
         fresh = decode(text)
         return revise(at, lambda a: (None, [*a, fresh][max(0, len(a) + 1 - maxlen) :]), "array")
-    needed = repair_arguments(at, [repair for _, repair in repairs])
+    needed = repair_arguments(at, repairs)
     return scripted("append", at, nothing, text, maxlen, *needed, wants="array")
 
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from redisjson_dict.codec import decode
+from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
+    ABSENT,
     MISSING,
     Container,
     Operation,
@@ -22,6 +24,7 @@ from redisjson_dict.replies import Reply, failure, only, refusal
 from redisjson_dict.scripts import script
 
 __all__ = [
+    "FOREIGN_TOO",
     "assign",
     "contains",
     "delete",
@@ -39,18 +42,24 @@ __all__ = [
 ]
 
 
+FOREIGN_TOO = (*ABSENT, NotADocumentError)
+"""The errors that say that there is no such document, a foreign key counted in."""
+
+
 def contains(at: Location) -> Operation[bool]:
-    """Return whether the key holds a JSON document: one JSON.TYPE; a foreign key is an error."""
-    return Operation(at, ("JSON.TYPE", at.key, b"$"), _is_there, resend=True)
+    """Return whether the key holds a JSON document: one JSON.TYPE; a foreign key is none."""
+    command = ("JSON.TYPE", at.document.key, b"$")
+    return Operation(at, command, _is_there, True, None, "", False, None, False, FOREIGN_TOO)
 
 
 def assign(at: Location, value: Any) -> Operation[None]:
     """Store a document with its lifetime, in one atomic step; a foreign key is refused."""
-    encoded = encode_at(at, value)
-    repairs = repair_arguments(at, encoded.repairs)
-    return _documents(
-        "put", at, [at.key], nothing, encoded.text, at.settings.lifetime(), *repairs, resend=True
-    )
+    text, repairs = encode_at(at, value)
+    key, settings = at.document.key, at.document.settings
+    source = script("put")
+    needed = repair_arguments(at, repairs) if repairs else ()
+    command = ("EVALSHA", source.sha, 1, key, text, settings.lifetime(), *needed)
+    return Operation(at, command, nothing, True, source)
 
 
 def setdefault(at: Location, value: Any) -> Operation[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from redisjson_dict.codec import Encoded, decode, encode, plain
@@ -24,6 +25,7 @@ from redisjson_dict.replies import Reply, absent, only
 __all__ = ["concat", "incr", "toggle"]
 
 _NUMBERS = ("integer", "number")
+_EXACT = 2**53
 
 
 def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
@@ -34,40 +36,44 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
     Raises:
         ValueRangeError: the sum is outside what the server keeps.
     """
-    increment = _Increment(at, _number(amount, "amount"), _number(default, "default"))
-    if at.steps:
-        slowly = revise(at.parent(), increment.below, blamed=at)
-    else:
-        slowly = Flow(at, increment.whole, writes=True)
+    amount, default = _number(amount, "amount"), _number(default, "default")
+    slowly: Flow[Any] = Flow(at, partial(_add_here, at, amount, default), writes=True)
     if not at.writable:
         return slowly
-    spelled = encode(increment.amount)
+    spelled = encode(amount)
+    try:
+        created = encode_at(at, _checked(at, default + amount))
+    except ValueRangeError:  # matters only if there is nothing yet: then the slow way says it
+        created = Encoded(b"")
     return scripted(
         "incr",
         at,
         _sum,
         b"" if spelled.repairs else spelled.text,
-        increment.created.text,
+        created.text,
         at.settings.lifetime(),
-        *repair_arguments(at, increment.created.repairs),
+        *repair_arguments(at, created.repairs),
         wants="number",
         fallback=slowly,
         answers=True,
     )
 
 
-class _Increment:
-    """An addition that is done here: where the server's arithmetic is not exact."""
+def _add_here(at: Location, amount: float, default: float) -> Steps[Any]:
+    """Add where the server's arithmetic is not exact: by compare-and-set."""
+    addition = _Addition(at, amount, default)
+    if not at.steps:
+        return (yield from addition.whole())
+    return (yield from revise(at.parent(), addition.below, blamed=at).start())
+
+
+class _Addition:
+    """What `_add_here` does with the values that it reads."""
 
     def __init__(self, at: Location, amount: float, default: float) -> None:
         self.at = at
         self.amount = amount
-        self.created = Encoded(b"")
-        self._impossible: ValueRangeError | None = None
-        try:
-            self.created = encode_at(at, _checked(at, default + amount))
-        except ValueRangeError as error:  # matters only if there is nothing yet
-            self._impossible = error
+        self.default = default
 
     def add(self, value: Any) -> tuple[Any, Any]:
         """Add to what is at the place."""
@@ -96,9 +102,8 @@ class _Increment:
             raise
 
     def _first(self) -> Any:
-        if self._impossible is not None:
-            raise self._impossible
-        return decode(self.created.text)
+        """Return what to store where nothing is."""
+        return decode(encode_at(self.at, _checked(self.at, self.default + self.amount)).text)
 
 
 def toggle(at: Location) -> Verb[bool]:
@@ -134,6 +139,8 @@ def _checked(at: Location, total: float) -> float:
 
 
 def _number(value: Any, role: str) -> Any:
+    if type(value) is int and -_EXACT <= value <= _EXACT:
+        return value
     number = plain(value)
     if type(number) in (int, float):
         return number

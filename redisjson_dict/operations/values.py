@@ -86,14 +86,13 @@ def assign(at: Location, value: Any) -> Verb[None]:
 
     A parent never comes into being by it, and an array never grows.
     """
-    encoded = encode_at(at, value)
+    text, repairs = encode_at(at, value)
     if not at.writable:
-        fresh = decode(encoded.text)
+        fresh = decode(text)
         return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)
-    if encoded.repairs or at.counted_from_end:
-        repairs = repair_arguments(at, encoded.repairs)
-        return scripted("store", at, nothing, encoded.text, *repairs, resend=True)
-    return Operation(at, ("JSON.SET", at.key, at.path, encoded.text), _stored, resend=True)
+    if repairs or at.counted_from_end:
+        return scripted("store", at, nothing, text, *repair_arguments(at, repairs), resend=True)
+    return Operation(at, ("JSON.SET", at.document.key, at.path, text), _stored, True)
 
 
 def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:

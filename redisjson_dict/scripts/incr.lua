@@ -1,11 +1,14 @@
 #!lua
 -- needs: place, repair, lifetime, rights
--- ARGV: the amount ('' if it cannot be spelled), the text to store where nothing is, the lifetime of a new document, repairs.
--- Replies the new value; {'>'} where doubles are not enough to tell what it will be.
-local kind = locate()
-if not kind then
+-- ARGV: the amount ('' if it cannot be spelled), the text to store where nothing is, the lifetime of
+-- a new document, repairs. Replies the new value; {'>'} where doubles are not enough to tell what it
+-- will be.
+path = follow(path, 3, steps + 2)
+local text = redis.pcall('JSON.GET', key, path)
+local now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
+if not now then
   local why = absence()
-  if why[1] ~= '?' then return why end
+  if why[1] ~= '?' or why[2] == steps then return why end -- not to be read, or no number
   local document = steps == 0 and path == '$' and why[2] == -1
   if not document and not addable(why) then return why end
   if ARGV[first + 1] == '' then return {'>'} end -- default + amount is no number to store
@@ -16,9 +19,7 @@ if not kind then
   if document then live(key, ARGV[first + 2]) end
   return redis.call('JSON.GET', key, path)
 end
-if kind ~= 'integer' and kind ~= 'number' then return absence() end
 if ARGV[first] == '' then return {'>'} end -- no spelling carries the amount
-local now = tonumber(string.sub(redis.call('JSON.GET', key, path), 2, -2))
 local sum = now + tonumber(ARGV[first])
 if math.abs(now) > 2 ^ 52 or math.abs(sum) > 2 ^ 52 then return {'>'} end
 return redis.call('JSON.NUMINCRBY', key, path, ARGV[first])
