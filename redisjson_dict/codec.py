@@ -1,10 +1,15 @@
 """Python values to JSON text and back, strictly and exactly. Knows nothing of places or Redis.
 
 Theory of operation. orjson does the coding. It is fast, but more generous than this package: it
-writes NaN as ``null`` and accepts enums and UUIDs. So a survey of the value, level by level, looks
-at the types that occur; anything unusual goes to `_Plain`, the one definition of what is accepted,
-which walks the value in Python, converts what may be converted and names the place of what may
-not.
+writes NaN as ``null``, accepts enums and UUIDs, and corrupts memory on tuples nested deep. So a
+survey looks at the value first, level by level; anything unusual goes to `_Plain`, the one
+definition of what is accepted, which walks the value in Python, converts what may be converted and
+names the place of what may not.
+
+The survey costs about as much as the coding, because nearly all of it runs in C. It leans on the
+garbage collector: what the collector does not track is of a type implemented in C that can hold no
+reference cycle (text, numbers, None, and containers of nothing else), and of those orjson itself
+refuses what is not JSON. So only the few tracked objects need their types looked at.
 
 Floats are spelled for the server's own parser, see `floats`; where no spelling carries one, the
 write is followed by the missing ulp (`Repair`).
@@ -15,6 +20,7 @@ from __future__ import annotations
 import math
 from collections import UserString
 from collections.abc import Callable, Mapping, Sequence
+from gc import get_referents, is_tracked
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -33,10 +39,8 @@ _OPTIONS = (
 )
 _LEVELS = 127  # what the server's parser takes
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
-_SCALARS = frozenset((str, int, float, bool, type(None)))
 _CONTAINERS = frozenset((dict, list, tuple))
 _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
-_COMMON = _SCALARS | _CONTAINERS
 
 
 class Repair(NamedTuple):
@@ -132,14 +136,15 @@ def is_live(value: Any) -> bool:
 
 def _encode_container(value: Any, depth: int) -> Encoded | None:
     """Encode JSON's own types; None when something else is among them."""
-    floats = _survey(value, depth)  # first: orjson does not survive tuples nested too deep
-    if floats is None:
+    if not _is_common(value, depth):
         return None
     try:
         text = orjson.dumps(value, option=_OPTIONS)
     except TypeError:
         return None
-    return _exact(value, text) if floats else Encoded(text)
+    if b"null" in text and not _is_finite(value):
+        return None
+    return _exact(value, text)
 
 
 def _encode_plain(value: Any) -> Encoded:
@@ -178,30 +183,25 @@ _ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
 }
 
 
-def _survey(value: Any, depth: int) -> bool | None:
-    """Look at every item once, level by level.
-
-    Returns:
-        Whether floats occur; None when the value is not plainly storable and must be walked.
-    """
-    level = [value]
-    floats = False
-    while level:
+def _is_common(value: Any, depth: int) -> bool:
+    """Return whether a value holds only what orjson codes as it should, not nested too deep."""
+    items = [value]
+    while items:
         depth += 1
-        if depth > _LEVELS:
-            return None
-        items: list[Any] = []
-        for container in level:
-            items += container.values() if type(container) is dict else container
-        kinds = set(map(type, items))
-        if not kinds <= _COMMON:
-            return None
-        if float in kinds:
-            floats = True
-            if not all(map(math.isfinite, [item for item in items if type(item) is float])):
-                return None
-        level = [x for x in items if type(x) in _CONTAINERS] if kinds & _CONTAINERS else []
-    return floats
+        if depth >= _LEVELS or not _CONTAINERS.issuperset(map(type, filter(is_tracked, items))):
+            return False
+        items = get_referents(*items)
+    return True
+
+
+def _is_finite(value: Any) -> bool:
+    """Return whether no NaN and no infinity, which orjson writes as null, is among the items."""
+    items = [value]
+    while items:
+        if not all(map(math.isfinite, [item for item in items if type(item) is float])):
+            return False
+        items = get_referents(*items)
+    return True
 
 
 class _Plain:
