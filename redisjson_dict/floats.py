@@ -23,7 +23,7 @@ _U64 = 2**64
 _POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+]?[0-9]+)?")
 _EXPONENT = re.compile(rb"e[-+]?[0-9]+")
 _SIGNED = b"e+" in orjson.dumps(1e16)  # since orjson 3.12
-_DIGITS = b"0123456789"
+_SIGN_AND_DIGITS = b"-.0123456789"
 
 
 def _parsed(digits: int, exponent: int) -> float | None:
@@ -141,8 +141,12 @@ def respell(text: bytes) -> tuple[bytes, bool]:
     pieces = []
     done = 0
     left = False
-    for start, end in sorted(spans.items()):
-        spelled, missing = spell(float(text[start:end]))
+    for start, end in sorted(spans.items()) if exponents else spans.items():
+        token = text[start:end]
+        value = float(token)
+        if _is_read_right(token, abs(value)):
+            continue
+        spelled, missing = spell(value)
         if missing is not None:
             left = True
         else:
@@ -150,6 +154,17 @@ def respell(text: bytes) -> tuple[bytes, bool]:
             done = end
     pieces.append(text[done:])
     return b"".join(pieces), left
+
+
+def _is_read_right(token: bytes, size: float) -> bool:
+    """Return whether the server reads a number token of orjson as a float of this size."""
+    mantissa, _, exponent = token.partition(b"e")
+    whole, _, fraction = mantissa.partition(b".")
+    digits = int(whole + fraction)
+    power = int(exponent or 0) - len(fraction)
+    if -308 <= power < 0:  # nearly all, so in place
+        return abs(digits) < _U64 and abs(digits) / _POWERS[-power] == size
+    return _parsed(abs(digits), power) == size
 
 
 def _has_exponent(text: bytes) -> bool:
@@ -161,17 +176,15 @@ def _has_exponent(text: bytes) -> bool:
 def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
     """Where number tokens start and end; what only looks like one inside a string is left out."""
     spans = []
-    quotes = 0
-    counted = 0
+    quoted = b'"' in mask
+    quotes = counted = 0
     for match in pattern.finditer(mask):
         at, end = match.span()
-        quotes += mask.count(b'"', counted, at)
-        counted = at
-        if quotes % 2:
-            continue
+        if quoted:
+            quotes += mask.count(b'"', counted, at)
+            counted = at
+            if quotes % 2:
+                continue
         before = mask[max(0, at - 40) : at]
-        start = at - len(before) + len(before.rstrip(b"-.0123456789"))
-        after = mask[end : end + 40]
-        end += len(after) - len(after.lstrip(_DIGITS))
-        spans.append((start, end))
+        spans.append((at - len(before) + len(before.rstrip(_SIGN_AND_DIGITS)), end))
     return spans
