@@ -16,7 +16,7 @@ from redisjson_dict.execute import Awaiting
 from redisjson_dict.expiry import Block, Expiry, Seconds
 from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
-from redisjson_dict.operations import MISSING, Container, arrays, documents, objects, values
+from redisjson_dict.operations import Container, arrays, documents, objects, values
 from redisjson_dict.pipeline import AsyncPipeline
 from redisjson_dict.references import Awaited, DocumentVerbs, PlaceVerbs, verb
 
@@ -149,12 +149,13 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
     async def __aiter__(self) -> AsyncIterator[str]:
         """Iterate the keys, in no particular order, each once: SCAN with a large COUNT."""
-        async for place in self._places():
-            yield place.name
+        async for keys in self._keys():
+            for name in self._subject.names(keys):
+                yield name
 
     async def keys(self) -> list[str]:
         """Return all keys."""
-        return [place.name async for place in self._places()]
+        return [name async for name in self]
 
     async def values(self) -> AsyncIterator[Any]:
         """Iterate the values: scalars by value, containers as references."""
@@ -163,30 +164,28 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
         """Iterate keys and values, 1,000 in a round trip: scalars, and references."""
-        async for page in self._pages():
-            found = await self._run(toplevel.fetch_page(self._subject, page))
-            for place, value in zip(page, found, strict=True):
-                if value is not MISSING and not isinstance(value, NotADocumentError):
-                    yield place.name, self._run.shown(value)
+        space = self._subject
+        async for keys in self._pages():
+            found = await self._run(toplevel.fetch_page(space, space.places(keys)))
+            for name, value in toplevel.content(space, keys, found):
+                yield name, self._run.shown(value)
 
     async def length(self) -> int:
         """Count the documents: walks the server's keyspace with SCAN."""
-        return len(await self.keys())
+        return sum([len(keys) async for keys in self._keys()])
 
     async def to_python(self) -> dict[str, Any]:
         """Return all documents as plain data: SCAN, and one round trip per 1,000 of them."""
-        content = {}
-        async for page in self._pages():
-            read = await self._run(toplevel.read_page(self._subject, page))
-            for place, value in zip(page, read, strict=True):
-                if value is not MISSING:
-                    content[place.name] = value
+        content: dict[str, Any] = {}
+        async for keys in self._pages():
+            found = await self._run(toplevel.read_page(self._subject, keys))
+            content.update(toplevel.content(self._subject, keys, found))
         return content
 
     async def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
-        async for page in self._pages():
-            await self._run(toplevel.drop(self._subject, page))
+        async for keys in self._pages():
+            await self._run(toplevel.drop(self._subject, keys))
 
     async def popitem(self) -> tuple[str, Any]:
         """Remove some document and return its key and content.
@@ -218,24 +217,26 @@ class RedisJSONDict(Awaited, DocumentVerbs):
         """
         return self._expiry.block(time)
 
-    def _places(self) -> AsyncIterator[Location]:
-        return _found(self._subject, self._run)
+    async def _keys(self) -> AsyncIterator[list[bytes]]:
+        """Walk the Redis keys of all documents, as many at a time as SCAN gives."""
+        async for keys in self._run.scan(self._subject.pattern):
+            yield self._subject.ours(keys)
 
-    async def _pages(self) -> AsyncIterator[list[Location]]:
-        page: list[Location] = []
-        async for place in self._places():
-            page.append(place)
-            if len(page) == toplevel.PAGE:
-                yield page
-                page = []
-        if page:
-            yield page
+    async def _places(self) -> AsyncIterator[Location]:
+        async for keys in self._keys():
+            for place in self._subject.places(keys):
+                yield place
 
-
-async def _found(space: Keyspace, run: Awaiting) -> AsyncIterator[Location]:
-    async for key in run.scan(space.pattern):
-        for place in space.found([key]):
-            yield place
+    async def _pages(self) -> AsyncIterator[list[bytes]]:
+        """Walk them in pages of one size, whatever SCAN gives."""
+        waiting: list[bytes] = []
+        async for keys in self._keys():
+            waiting += keys
+            while len(waiting) >= toplevel.PAGE:
+                yield waiting[: toplevel.PAGE]
+                del waiting[: toplevel.PAGE]
+        if waiting:
+            yield waiting
 
 
 def _walk(run: Awaiting, found: Container) -> AsyncReference:

@@ -28,7 +28,17 @@ import orjson
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
-__all__ = ["Encoded", "Repair", "brief", "decode", "encode", "is_live", "plain", "to_python"]
+__all__ = [
+    "Encoded",
+    "Repair",
+    "brief",
+    "decode",
+    "encode",
+    "encode_many",
+    "is_live",
+    "plain",
+    "to_python",
+]
 
 Default = Callable[[Any], Any] | None
 
@@ -93,6 +103,28 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
     if encoded is not None:
         return encoded
     return _encode_plain(_Plain(default, depth).convert(value))
+
+
+def encode_many(values: list[Any], depth: int = 0) -> list[bytes] | None:
+    """Return the texts of several values, looked at together, which is what small ones cost most.
+
+    Args:
+        values: as for `encode`.
+        depth: how many levels of nesting lie above each.
+
+    Returns:
+        None where one of them needs more than a spelling: then `encode` each.
+    """
+    if not _is_common(values, depth - 1):
+        return None
+    try:
+        texts = [orjson.dumps(value, None, _OPTIONS) for value in values]
+    except TypeError:
+        return None
+    if any([b"null" in text for text in texts]) and not _is_finite(values):
+        return None
+    respelled = [respell(text) for text in texts]
+    return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
 
 
 def decode(text: bytes | str) -> Any:

@@ -180,8 +180,8 @@ class Blocking(Shell):
                 replies[number] = reply
         return replies
 
-    def scan(self, pattern: bytes) -> Iterator[bytes]:
-        """Walk the keys of all JSON documents that match a pattern, each once."""
+    def scan(self, pattern: bytes) -> Iterator[list[bytes]]:
+        """Walk the keys of all JSON documents that match a pattern, each once, page by page."""
         if is_cluster(self.client):
             self.client.nodes_manager.initialize()  # a node that joined would be missed
         seen: set[bytes] = set()
@@ -189,7 +189,7 @@ class Blocking(Shell):
             cursor = 0
             while True:
                 cursor, keys = self._page(cursor, pattern, node)
-                yield from _unseen(keys, seen)
+                yield _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
@@ -305,8 +305,8 @@ class Awaiting(Shell):
                 replies[number] = reply
         return replies
 
-    async def scan(self, pattern: bytes) -> AsyncIterator[bytes]:
-        """Walk the keys of all JSON documents that match a pattern, each once."""
+    async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
+        """Walk the keys of all JSON documents that match a pattern, each once, page by page."""
         await self.client.initialize()
         if is_cluster(self.client):
             await self.client.nodes_manager.initialize()  # a node that joined would be missed
@@ -315,8 +315,7 @@ class Awaiting(Shell):
             cursor = 0
             while True:
                 cursor, keys = await self._page(cursor, pattern, node)
-                for key in _unseen(keys, seen):
-                    yield key
+                yield _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:
@@ -609,8 +608,8 @@ def _nodes(client: Any) -> list[dict[str, Any]]:
     return [{"target_nodes": node, "NEVER_DECODE": True} for node in client.get_primaries()]
 
 
-def _unseen(keys: list[bytes], seen: set[bytes]) -> Iterator[bytes]:
-    for key in keys:
-        if key not in seen:
-            seen.add(key)
-            yield key
+def _unseen(keys: list[bytes], seen: set[bytes]) -> list[bytes]:
+    """Return the keys that were not there before, each once: SCAN may repeat itself."""
+    fresh = set(keys) - seen if seen else set(keys)
+    seen |= fresh
+    return list(fresh)

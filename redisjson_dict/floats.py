@@ -128,8 +128,8 @@ def respell(text: bytes) -> tuple[bytes, bool]:
     Returns:
         The text, and whether a float is left that no spelling carries.
     """
-    exponents = _has_exponent(text)
-    if not exponents and _POINT.search(text) is None:
+    exponents = b"e" in text and _has_exponent(text)
+    if not exponents and (b"." not in text or _POINT.search(text) is None):
         return text, False
     # Escaped quotes and backslashes are masked, so that the quotes left over delimit strings.
     mask = text

@@ -121,6 +121,8 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
     """
     items = dict(other.to_python() if is_live(other) else other)
     items.update(more)
+    if set(map(type, items)) <= {str}:
+        return items
     return {text_of_name(key): value for key, value in items.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
@@ -49,6 +49,11 @@ class Keyspace:
         at = Location(text, self._prefix + _encoded(text), self._settings)
         return at.descend(steps) if steps else at
 
+    def documents(self, names: Iterable[str]) -> list[Location]:
+        """Return the places of several documents; raises as `document`."""
+        prefix, settings = self._prefix, self._settings
+        return [Location(name, prefix + _encoded(name), settings) for name in names]
+
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""
         if not isinstance(key, tuple):
@@ -73,15 +78,25 @@ class Keyspace:
             hash(key)
             raise KeyError(key) from None
 
-    def found(self, keys: Iterable[bytes]) -> Iterator[Location]:
-        """Return the places of scanned keys; one that is not UTF-8 is not ours."""
+    def ours(self, keys: list[bytes]) -> list[bytes]:
+        """Return those of scanned keys that are UTF-8: no others are ours."""
+        try:
+            b"\n".join(keys).decode()
+        except UnicodeDecodeError:
+            return [key for key in keys if _is_text(key)]
+        return keys
+
+    def names(self, keys: list[bytes]) -> list[str]:
+        """Return the names of documents by their Redis keys."""
         size = len(self._prefix)
-        for key in keys:
-            try:
-                name = key[size:].decode()
-            except UnicodeDecodeError:
-                continue
-            yield Location(name, key, self._settings)
+        return [key[size:].decode() for key in keys]
+
+    def places(self, keys: list[bytes]) -> list[Location]:
+        """Return the places of documents by their Redis keys."""
+        settings = self._settings
+        return [
+            Location(name, key, settings) for name, key in zip(self.names(keys), keys, strict=True)
+        ]
 
     @property
     def clustered(self) -> bool:
@@ -113,6 +128,14 @@ def prefix_of(prefix: str, namespace: str | None) -> str:
     if isinstance(namespace, str):
         return f"{namespace}:"
     raise TypeError(f"the namespace is str, not {type(namespace).__name__}")
+
+
+def _is_text(key: bytes) -> bool:
+    try:
+        key.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _encoded(text: str) -> bytes:

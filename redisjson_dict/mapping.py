@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 
@@ -15,7 +15,6 @@ import redis.cluster
 
 from redisjson_dict import toplevel, verbs
 from redisjson_dict.containers import Live, as_dict, show
-from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
 from redisjson_dict.expiry import Expiry, Seconds
@@ -146,11 +145,12 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         """Iterate the keys, in no particular order, each once: SCAN with a large COUNT."""
-        return (place.name for place in self._places())
+        for keys in self._keys():
+            yield from self._space.names(keys)
 
     def __len__(self) -> int:
         """Count the documents: walks the server's keyspace with SCAN."""
-        return sum(1 for _ in self._places())
+        return sum(map(len, self._keys()))
 
     def __bool__(self) -> bool:
         return next(self._places(), None) is not None
@@ -199,8 +199,8 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
-        for page in self._pages():
-            self._run(toplevel.drop(self._space, page))
+        for keys in self._pages():
+            self._run(toplevel.drop(self._space, keys))
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, after storing the default if there is none. One atomic step."""
@@ -215,13 +215,10 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def to_python(self) -> dict[str, Any]:
         """Return all documents as plain data: SCAN, and one round trip per 1,000 of them."""
-        content = {}
-        for page in self._pages():
-            for place, value in zip(
-                page, self._run(toplevel.read_page(self._space, page)), strict=True
-            ):
-                if value is not MISSING:
-                    content[place.name] = value
+        content: dict[str, Any] = {}
+        for keys in self._pages():
+            found = self._run(toplevel.read_page(self._space, keys))
+            content.update(toplevel.content(self._space, keys, found))
         return content
 
     def copy(self) -> dict[str, Any]:
@@ -369,17 +366,21 @@ class RedisJSONDict(MutableMapping[str, Any]):
         result: bool = self._run(toplevel.persist(self._space, key))
         return result
 
-    def _places(self) -> Iterator[Location]:
-        return self._space.found(self._run.scan(self._space.pattern))
+    def _keys(self) -> Iterator[list[bytes]]:
+        """Walk the Redis keys of all documents, as many at a time as SCAN gives."""
+        return map(self._space.ours, self._run.scan(self._space.pattern))
 
-    def _pages(self) -> Iterator[list[Location]]:
-        places = self._places()
-        while page := list(islice(places, toplevel.PAGE)):
+    def _places(self) -> Iterator[Location]:
+        return chain.from_iterable(map(self._space.places, self._keys()))
+
+    def _pages(self) -> Iterator[list[bytes]]:
+        """Walk them in pages of one size, whatever SCAN gives."""
+        keys = chain.from_iterable(self._keys())
+        while page := list(islice(keys, toplevel.PAGE)):
             yield page
 
     def _pairs(self) -> Iterator[tuple[str, Any]]:
-        for page in self._pages():
-            found = self._run(toplevel.fetch_page(self._space, page))
-            for place, value in zip(page, found, strict=True):
-                if value is not MISSING and not isinstance(value, NotADocumentError):
-                    yield place.name, self._run.shown(value)
+        for keys in self._pages():
+            found = self._run(toplevel.fetch_page(self._space, self._space.places(keys)))
+            for name, value in toplevel.content(self._space, keys, found):
+                yield name, self._run.shown(value)

@@ -35,6 +35,7 @@ __all__ = [
     "assign",
     "concat",
     "contains",
+    "content",
     "delete",
     "drop",
     "expire",
@@ -120,11 +121,12 @@ def setdefault(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
 def update(space: Keyspace, other: Any = (), /, **more: Any) -> Verb[None]:
     """Store several documents: in one atomic step where one script may touch them all."""
     items = named_items(other, more)
-    places = {space.document(name): value for name, value in items.items()}
+    places = space.documents(items)
     groups = space.together(places)
     if len(groups) == 1 and places:
-        return documents.update(list(places), list(places.values()))
-    return _all(space, [documents.update(g, [places[p] for p in g]) for g in groups if g])
+        return documents.update(places, list(items.values()))
+    value_of = dict(zip(places, items.values(), strict=True))
+    return _all(space, [documents.update(g, [value_of[p] for p in g]) for g in groups if g])
 
 
 def incr(space: Keyspace, key: Any, amount: float = 1, default: float = 0) -> Verb[Any]:
@@ -210,20 +212,30 @@ def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
     return _each(space, places, space.together(places), documents.fetch_many)
 
 
-def read_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
-    """Read the content of several documents, in order, or `MISSING`.
+def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
+    """Read the content of several documents by their Redis keys, in order, or `MISSING`.
 
     On a Cluster one by one, sent together: only the first key of JSON.MGET is declared, so another
     one that has just moved to a new node would be missed.
     """
     if space.clustered:
+        places = space.places(keys)
         return _each(space, places, [[place] for place in places], documents.read_many)
-    return _each(space, places, [places], documents.read_many)
+    return documents.read_keys(space.document(""), keys)
 
 
-def drop(space: Keyspace, places: list[Location]) -> Verb[Any]:
-    """Remove several documents; what is none is left alone."""
-    groups = space.together(places)
+def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[str, Any]]:
+    """Return the names and values of what was found under scanned keys; a foreign key has none."""
+    return [
+        (name, value)
+        for name, value in zip(space.names(keys), found, strict=True)
+        if value is not MISSING and type(value) is not NotADocumentError
+    ]
+
+
+def drop(space: Keyspace, keys: list[bytes]) -> Verb[Any]:
+    """Remove several documents by their Redis keys; what is none is left alone."""
+    groups = space.together(space.places(keys))
     if len(groups) == 1:
         return documents.drop_many(groups[0])
 

@@ -34,6 +34,7 @@ from redisjson_dict.scripts import Script, script
 
 __all__ = [
     "ABSENT",
+    "LARGEST",
     "MISSING",
     "UNCHANGED",
     "UNDONE",
@@ -78,7 +79,9 @@ ABSENT: tuple[type[Exception], ...] = (KeyError, IndexError)
 
 _WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
 _BRACKET = ord("[")
-_LARGEST = 512 * 1024 * 1024  # bytes in one argument: the server's proto-max-bulk-len
+LARGEST = 512 * 1024 * 1024
+"""Bytes in one argument: the server's proto-max-bulk-len."""
+
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
     dict: "object",
@@ -300,7 +303,7 @@ def encode_at(at: Location, value: Any) -> Encoded:
     """
     try:
         encoded = encode(value, at.document.settings.default, len(at.steps))
-        if len(encoded.text) > _LARGEST:
+        if len(encoded.text) > LARGEST:
             raise _too_large(encoded)
         return encoded
     except (UnsupportedValueError, ValueRangeError) as error:
@@ -342,7 +345,7 @@ def encode_element(at: Location, value: Any, number: int = 0, count: int = 1) ->
     """
     try:
         encoded = encode(value, at.document.settings.default, len(at.steps) + 1)
-        if len(encoded.text) > _LARGEST:
+        if len(encoded.text) > LARGEST:
             raise _too_large(encoded)
         return encoded
     except (UnsupportedValueError, ValueRangeError) as error:
@@ -355,7 +358,7 @@ def encode_element(at: Location, value: Any, number: int = 0, count: int = 1) ->
 
 def _too_large(encoded: Encoded) -> ValueRangeError:
     return ValueRangeError(
-        f"the value has {len(encoded.text)} bytes as JSON; the server takes {_LARGEST}"
+        f"the value has {len(encoded.text)} bytes as JSON; the server takes {LARGEST}"
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redisjson_dict.codec import decode
+from redisjson_dict.codec import decode, encode_many
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     ABSENT,
+    LARGEST,
     MISSING,
     Container,
     Operation,
@@ -34,6 +35,7 @@ __all__ = [
     "fetch_many",
     "persist",
     "pop",
+    "read_keys",
     "read_many",
     "rename",
     "setdefault",
@@ -41,6 +43,8 @@ __all__ = [
     "update",
 ]
 
+
+_JOINED = 2**20  # bytes of texts that are decoded at once; more would only be copied
 
 FOREIGN_TOO = (*ABSENT, NotADocumentError)
 """The errors that say that there is no such document, a foreign key counted in."""
@@ -94,24 +98,18 @@ def rename(at: Location, to: Location) -> Operation[None]:
 
 def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]:
     """Store several documents in one atomic step; with a foreign key among them none is."""
-    texts: list[Any] = []
     needed: list[Any] = []
-    for number, (at, value) in enumerate(zip(places, values, strict=True)):
-        encoded = encode_at(at, value)
-        texts.append(encoded.text)
-        for repair in encoded.repairs:
-            needed += [number, *repair_arguments(at, (repair,))]
-    keys = [at.key for at in places]
-    return _documents(
-        "put_many",
-        places[0],
-        keys,
-        nothing,
-        *texts,
-        places[0].settings.lifetime(),
-        *needed,
-        resend=True,
-    )
+    texts = encode_many(list(values))
+    if texts is None or max(map(len, texts)) > LARGEST:
+        texts = []
+        for number, (at, value) in enumerate(zip(places, values, strict=True)):
+            encoded = encode_at(at, value)
+            texts.append(encoded.text)
+            for repair in encoded.repairs:
+                needed += [number, *repair_arguments(at, (repair,))]
+    keys = [at.document.key for at in places]
+    lifetime = places[0].settings.lifetime()
+    return _documents("put_many", places[0], keys, nothing, *texts, lifetime, *needed, resend=True)
 
 
 def ttl(at: Location) -> Operation[float | None]:
@@ -160,12 +158,20 @@ def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
 
 def read_many(places: Sequence[Location]) -> Operation[list[Any]]:
     """Read the content of several documents, `MISSING` for none: one JSON.MGET."""
-    command = ("JSON.MGET", *[at.key for at in places], b"$")
+    return read_keys(places[0], [at.key for at in places])
 
-    def each(_: Location, reply: Reply) -> list[Any]:
-        return [MISSING if one is None else only(one) for one in reply]
 
-    return Operation(places[0], command, each, resend=True)
+def read_keys(at: Location, keys: list[bytes]) -> Operation[list[Any]]:
+    """Read as `read_many` does, without a place for each document."""
+    return Operation(at, ("JSON.MGET", *keys, b"$"), _contents, True)
+
+
+def _contents(_: Location, reply: Reply) -> list[Any]:
+    texts = [b"null" if text is None else text for text in reply]
+    if set(map(type, texts)) == {bytes} and sum(map(len, texts)) <= _JOINED:
+        joined = decode(b"[" + b",".join(texts) + b"]")
+        return [MISSING if content is None else content[0] for content in joined]
+    return [MISSING if text is None else only(text) for text in reply]
 
 
 def _documents(
