@@ -233,7 +233,7 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
 
 async def _found(space: Keyspace, run: Awaiting) -> AsyncIterator[Location]:
-    async for key in run.scan(space.pattern):
+    async for key in run.scan(space):
         for place in space.found([key]):
             yield place
 

@@ -21,27 +21,27 @@ from typing import Any, TypeVar
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
-    NoPermissionError,
     NoScriptError,
     ResponseError,
     TimeoutError,
     TryAgainError,
 )
 
-from redisjson_dict.errors import JSONModuleMissingError, PipelineError
+from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import (
     REDIRECTIONS,
     aexchange,
     aexchange_node,
     exchange,
     exchange_node,
+    has_user,
     is_cluster,
     was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
-from redisjson_dict.location import Location, Settings
+from redisjson_dict.keyspace import Keyspace
+from redisjson_dict.location import Location
 from redisjson_dict.operations import (
-    MISSING,
     UNDONE,
     Container,
     Flow,
@@ -49,10 +49,10 @@ from redisjson_dict.operations import (
     Operation,
     Pause,
     Verb,
-    explain,
 )
 from redisjson_dict.queue import Queue, batch_error, name_of
-from redisjson_dict.replies import Refusal, Reply, has_json, scanned
+from redisjson_dict.refusals import failed, json_probe, unscanned, where
+from redisjson_dict.replies import Refusal, Reply, scanned
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
 
@@ -60,6 +60,7 @@ T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
 _NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
+_EMPTY = [("MULTI",), ("EXEC",)]
 
 Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
@@ -72,9 +73,11 @@ class Shell:
         show: makes of a `Container` what a reader gets.
         refer: makes a lazy reference to a place.
         batches: the open batch of each thread and task that is in one.
+        transacts: whether MULTI need not be tried before a batch is sent. Where it is refused, what
+            comes after it is run all the same; so a user who may lack the right tries once.
     """
 
-    __slots__ = ("batches", "client", "refer", "show")
+    __slots__ = ("batches", "client", "refer", "show", "transacts")
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Shell:
         self.show = show
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
+        self.transacts = not has_user(client)
 
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.
@@ -137,7 +141,7 @@ class Blocking(Shell):
         try:
             result = self._ask(verb)
         except (Refusal, ResponseError) as error:
-            return self._drive(_failed(verb, error))
+            return self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -155,8 +159,10 @@ class Blocking(Shell):
             self._drive(_settling(queue, self._together(operations)))
             return
         commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
-        replies = exchange(self.client, queue.key, commands)
-        self._drive(_settling(queue, _executed(replies)))
+        if not self.transacts:
+            _check_multi(queue, exchange(self.client, queue.key, _EMPTY))
+            self.transacts = True
+        self._drive(_transacted(queue, exchange(self.client, queue.key, commands)))
 
     def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         """Return the replies of operations sent without a transaction, one write for each node."""
@@ -177,26 +183,26 @@ class Blocking(Shell):
                 replies[number] = reply
         return replies
 
-    def scan(self, pattern: bytes) -> Iterator[bytes]:
-        """Walk the keys of all JSON documents that match a pattern, each once."""
+    def scan(self, space: Keyspace) -> Iterator[bytes]:
+        """Walk the keys of all JSON documents of a dict, each once."""
         if is_cluster(self.client):
             self.client.nodes_manager.initialize()  # a node that joined would be missed
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                cursor, keys = self._page(cursor, pattern, node)
+                cursor, keys = self._page(cursor, space, node)
                 yield from _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
-            self._drive(_perform(_json_probe(pattern)))
+            self._drive(_perform(json_probe(space)))
 
-    def _page(self, cursor: int, pattern: bytes, node: dict[str, Any]) -> tuple[int, list[bytes]]:
+    def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
-            return scanned(self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:  # Valkey does complain
-            self._drive(_perform(_json_probe(pattern)))
+            return scanned(self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except ResponseError as error:
+            self._drive(unscanned(space, error))
             raise
 
     def _drive(self, asking: Asking[T]) -> T:
@@ -246,7 +252,7 @@ class Blocking(Shell):
         if _has_decoder(self.client, operation.command[0]):
             return _only(exchange(self.client, operation.at.key, [operation.command]))
         return self.client.execute_command(
-            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
+            *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
         )
 
 
@@ -264,7 +270,7 @@ class Awaiting(Shell):
         try:
             result = await self._ask(verb)
         except (Refusal, ResponseError) as error:
-            return await self._drive(_failed(verb, error))
+            return await self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(await self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -278,8 +284,10 @@ class Awaiting(Shell):
             await self._drive(_settling(queue, await self._together(operations)))
             return
         commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
-        replies = await aexchange(self.client, queue.key, commands)
-        await self._drive(_settling(queue, _executed(replies)))
+        if not self.transacts:
+            _check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
+            self.transacts = True
+        await self._drive(_transacted(queue, await aexchange(self.client, queue.key, commands)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         await self.client.initialize()
@@ -300,8 +308,8 @@ class Awaiting(Shell):
                 replies[number] = reply
         return replies
 
-    async def scan(self, pattern: bytes) -> AsyncIterator[bytes]:
-        """Walk the keys of all JSON documents that match a pattern, each once."""
+    async def scan(self, space: Keyspace) -> AsyncIterator[bytes]:
+        """Walk the keys of all JSON documents of a dict, each once."""
         await self.client.initialize()
         if is_cluster(self.client):
             await self.client.nodes_manager.initialize()  # a node that joined would be missed
@@ -309,21 +317,21 @@ class Awaiting(Shell):
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                cursor, keys = await self._page(cursor, pattern, node)
+                cursor, keys = await self._page(cursor, space, node)
                 for key in _unseen(keys, seen):
                     yield key
                 if cursor == 0:
                     break
         if not seen:
-            await self._drive(_perform(_json_probe(pattern)))
+            await self._drive(_perform(json_probe(space)))
 
     async def _page(
-        self, cursor: int, pattern: bytes, node: dict[str, Any]
+        self, cursor: int, space: Keyspace, node: dict[str, Any]
     ) -> tuple[int, list[bytes]]:
         try:
-            return scanned(await self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:
-            await self._drive(_perform(_json_probe(pattern)))
+            return scanned(await self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except ResponseError as error:
+            await self._drive(unscanned(space, error))
             raise
 
     async def _drive(self, asking: Asking[T]) -> T:
@@ -372,7 +380,7 @@ class Awaiting(Shell):
         if _has_decoder(self.client, operation.command[0]):
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         return await self.client.execute_command(
-            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
+            *operation.command, NEVER_DECODE=True, keys=[operation.at.key]
         )
 
 
@@ -383,7 +391,7 @@ def _perform(verb: Verb[T]) -> Asking[T]:
     try:
         result: T = yield verb
     except (Refusal, ResponseError) as error:
-        return (yield from _failed(verb, error))
+        return (yield from failed(verb, error))
     if result is UNDONE:
         return (yield from _perform_slowly(verb))
     return result
@@ -406,7 +414,7 @@ def _settled(
     try:
         result = operation.result(_only([reply]))
     except (Refusal, ResponseError) as error:
-        return (yield from _failed(operation, error))
+        return (yield from failed(operation, error))
     if result is UNDONE:
         return (yield from undone(operation))
     return result
@@ -448,28 +456,53 @@ def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[in
     return groups
 
 
-def _executed(replies: list[Reply]) -> list[Reply]:
-    """Return what EXEC replied, or raise what kept the transaction from being executed."""
-    done = replies[-1]
-    if not isinstance(done, Exception):
-        executed: list[Reply] = done
-        return executed
-    queued = [reply for reply in replies[1:-1] if isinstance(reply, Exception)]
-    reason = queued[0] if queued else done
-    raise PipelineError(f"the batch was refused, nothing was applied: {reason}") from reason
+def _check_multi(queue: Queue, replies: list[Reply]) -> None:
+    """Complain of a user who may not begin a transaction: the rest would run without it."""
+    if isinstance(replies[0], Exception):
+        raise _refused_batch(queue.entries[0][0], replies[0])
 
 
-def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
-    """Tell every promise of a batch its result; raise if something failed."""
-    failed = []
+def _transacted(queue: Queue, replies: list[Reply]) -> Asking[None]:
+    """Settle a transaction, or raise what kept it from being executed."""
+    begun, *queued, done = replies
+    if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
+        yield from _settling(queue, queued, begun)
+    elif not isinstance(done, Exception):
+        yield from _settling(queue, done)
+    else:
+        for (operation, _), reply in zip(queue.entries, queued, strict=True):
+            if isinstance(reply, Exception):
+                raise _refused_batch(operation, reply)
+        raise _refused_batch(queue.entries[0][0], done)
+
+
+def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
+    reason.add_note(where(operation))
+    error = PipelineError(
+        f"the batch was refused, nothing was applied: {reason} ({where(operation)})",
+        location=operation.at.describe(),
+    )
+    error.__cause__ = reason
+    return error
+
+
+def _settling(queue: Queue, replies: list[Reply], without: Exception | None = None) -> Asking[None]:
+    """Tell every promise of a batch its result; raise if something failed.
+
+    Args:
+        queue: the batch.
+        replies: to its operations.
+        without: why there was no transaction, if there was to be one.
+    """
+    wrong = []
     for (operation, pending), reply in zip(queue.entries, replies, strict=True):
         try:
             pending.resolve((yield from _settled(operation, reply, _too_much)))
         except Exception as error:
             pending.fail(error)
-            failed.append((operation, error))
-    if failed:
-        raise batch_error(queue, failed)
+            wrong.append((operation, error))
+    if wrong or without is not None:
+        raise batch_error(queue, wrong, without)
 
 
 def _too_much(operation: Operation[T]) -> Asking[T]:
@@ -508,61 +541,6 @@ def _flow(flow: Flow[T]) -> Asking[T]:
         return result
 
 
-def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
-    """Find out why the server did nothing, and raise the error that says so."""
-    if isinstance(error, ResponseError) and type(error) is not ResponseError:
-        if isinstance(error, NoPermissionError):
-            error.add_note(_where(operation))
-        raise error  # redis-py has a name for it
-    said = error if isinstance(error, ResponseError) else None
-    reason: Exception = error
-    if said is None or operation.script is None:  # a script says itself what is absent
-        try:
-            reason = yield from explain(operation, said)
-        except ResponseError as again:
-            reason = again
-    if isinstance(reason, (Refusal, ResponseError)):
-        reason = yield from _refused(operation, reason)
-    if isinstance(reason, (KeyError, IndexError)) and operation.otherwise is not MISSING:
-        otherwise: T = operation.otherwise
-        return otherwise
-    if reason is said:
-        raise reason
-    raise reason from said
-
-
-def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Asking[Exception]:
-    """Tell a server without JSON commands, and a user without rights, from everything else."""
-    at = operation.at
-    try:
-        yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
-    except ResponseError as plainly:
-        if type(plainly) is not ResponseError:
-            return plainly
-        if not has_json((yield Operation(at, ("HELLO",), _raw))):
-            return JSONModuleMissingError(
-                f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
-                "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
-            )
-    refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
-    refusal.add_note(_where(operation))
-    return refusal
-
-
-def _where(operation: Operation[Any]) -> str:
-    at = operation.at
-    return f"in {name_of(operation)} on the Redis key {at.key!r}, {at.describe()}"
-
-
-def _json_probe(key: bytes) -> Operation[Any]:
-    """Return a read that fails on a server without JSON commands."""
-    return Operation(Location("", key, Settings()), ("JSON.TYPE", key, b"$"), _raw, resend=True)
-
-
-def _raw(_: Location, reply: Reply) -> Reply:
-    return reply
-
-
 def _only(replies: list[Reply]) -> Reply:
     """Return the one reply; an error is raised."""
     reply = replies[0]
@@ -571,19 +549,9 @@ def _only(replies: list[Reply]) -> Reply:
     return reply
 
 
-_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
-
-
 def _has_decoder(client: Any, command: str) -> bool:
     """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
-    return command in _DECODED and command in getattr(client, "response_callbacks", ())
-
-
-def _cache_keys(operation: Operation[Any]) -> list[bytes]:
-    """Return what redis-py's client-side cache asks for: all keys that a read depends on."""
-    if operation.command[0] == "JSON.MGET":
-        return list(operation.command[1:-1])
-    return [operation.at.key]
+    return command == "JSON.GET" and command in getattr(client, "response_callbacks", ())
 
 
 def _scan(cursor: int, pattern: bytes) -> tuple[Any, ...]:

@@ -370,7 +370,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         return result
 
     def _places(self) -> Iterator[Location]:
-        return self._space.found(self._run.scan(self._space.pattern))
+        return self._space.found(self._run.scan(self._space))
 
     def _pages(self) -> Iterator[list[Location]]:
         places = self._places()

@@ -145,14 +145,22 @@ def _notes(reason: Exception) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def batch_error(queue: Queue, failed: list[tuple[Operation[Any], Exception]]) -> PipelineError:
-    """Return the error for a batch in which some operations failed."""
-    operation, reason = failed[0]
+def batch_error(
+    queue: Queue,
+    failed: list[tuple[Operation[Any], Exception]],
+    without: Exception | None = None,
+) -> PipelineError:
+    """Return the error for a batch in which some operations failed, or the transaction did."""
     total = len(queue.entries)
+    if without is None:
+        operation, reason = failed[0]
+        what, one_by_one = f"{name_of(operation)} at {operation.at.describe()} failed", ""
+    else:
+        operation, reason = queue.entries[0][0], without
+        what, one_by_one = f"MULTI for {operation.at.key!r} was refused", ", one by one"
     error = PipelineError(
-        f"{name_of(operation)} at {operation.at.describe()} failed: {type(reason).__name__}: "
-        f"{reason}{_notes(reason)}; "
-        f"{total - len(failed)} of the batch's {total} operations were applied",
+        f"{what}: {type(reason).__name__}: {reason}{_notes(reason)}; "
+        f"{total - len(failed)} of the batch's {total} operations were applied{one_by_one}",
         location=operation.at.describe(),
     )
     error.__cause__ = reason

@@ -130,7 +130,7 @@ AGAIN: dict[str, tuple[str, Call, Any, dict[str, Any] | None]] = {
     "get": ("peek", lambda d: d["doc", "n"], 1, None),
     "get missing": ("peek", lambda d: d.get(("doc", "missing"), 0), 0, None),
     "to_python": ("JSON.GET", lambda d: d.at("doc").to_python(), START, None),
-    "dict to_python": ("JSON.MGET", lambda d: d.to_python(), changed(), None),
+    "dict to_python": ("read_many", lambda d: d.to_python(), changed(), None),
     "get_many": ("get_many", lambda d: d["doc"].get_many(["n"]), {"n": 1}, None),
     "dict get_many": ("peek_many", lambda d: d.get_many(["other"]), {"other": 7}, None),
     "len": ("length", lambda d: len(d["doc", "l"]), 3, None),

@@ -150,13 +150,12 @@ def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
 
 
 def read_many(places: Sequence[Location]) -> Operation[list[Any]]:
-    """Read the content of several documents, `MISSING` for none: one JSON.MGET."""
-    command = ("JSON.MGET", *[at.key for at in places], b"$")
+    """Read the content of several documents, `MISSING` for none."""
 
     def each(_: Location, reply: Reply) -> list[Any]:
         return [MISSING if one is None else only(one) for one in reply]
 
-    return Operation(places[0], command, each, resend=True)
+    return _documents("read_many", places[0], [at.key for at in places], each, resend=True)
 
 
 def _documents(
