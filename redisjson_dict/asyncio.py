@@ -9,7 +9,7 @@ from typing import Any, Self, SupportsIndex
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 
-from redisjson_dict import toplevel, verbs
+from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Awaiting
@@ -117,7 +117,11 @@ class RedisJSONDict(Awaited, DocumentVerbs):
             url: as `redis.asyncio.Redis.from_url` takes it.
             prefix: put in front of every key.
             options: those of the constructor; all others go to the client.
+
+        Raises:
+            ValueError: the URL is malformed; what was wrong is said without showing it.
         """
+        urls.check(url)
         own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         mapping = cls(redis.asyncio.Redis.from_url(url, **options), prefix, **own)
         mapping._owned = True

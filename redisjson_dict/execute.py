@@ -16,7 +16,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from redis.exceptions import (
     ClusterError,
@@ -90,6 +90,9 @@ class Shell:
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
         self.transacts = not has_user(client)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be copied or pickled: take what to_python() gives")
 
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.

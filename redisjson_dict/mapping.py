@@ -13,7 +13,7 @@ import redis
 import redis.client
 import redis.cluster
 
-from redisjson_dict import toplevel, verbs
+from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
@@ -95,7 +95,11 @@ class RedisJSONDict(MutableMapping[str, Any]):
             url: as `redis.Redis.from_url` takes it.
             prefix: put in front of every key.
             options: those of the constructor; all others go to the client.
+
+        Raises:
+            ValueError: the URL is malformed; what was wrong is said without showing it.
         """
+        urls.check(url)
         own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         client = redis.Redis.from_url(url, **options)
         try:

@@ -13,7 +13,7 @@ NAME = "redisjson_dict"
 ROWS = [
     {"errors"},
     {"floats"},
-    {"location", "codec", "jsonpath", "scripts", "expiry"},
+    {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
     {"replies", "keys"},
     {"operations", "keyspace", "exchange"},
     {"verbs"},
