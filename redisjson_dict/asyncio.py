@@ -206,14 +206,19 @@ class RedisJSONDict(Awaited, DocumentVerbs):
                 continue
         raise KeyError("popitem(): dictionary is empty")
 
-    def pipeline(self, *, atomic: bool = True) -> AsyncPipeline:
+    def pipeline(
+        self, *, atomic: bool = True, replicas: int = 0, timeout: float = 1.0
+    ) -> AsyncPipeline:
         """Return an ``async with`` block whose writes are sent at its end, in one round trip.
 
         Args:
             atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
                 Otherwise one batch without a transaction for each node.
+            replicas: how many are to confirm that they have the batch before the block ends (WAIT,
+                sent with it); fewer in time: `NotReplicatedError`.
+            timeout: how long to wait for them, in seconds; less than the client's socket timeout.
         """
-        return AsyncPipeline(self._run, self._subject, atomic)
+        return AsyncPipeline(self._run, self._subject, atomic, replicas, timeout)
 
     def expire_at(self, time: Seconds) -> Block:
         """Give documents that are assigned in a ``with`` block another time to live.

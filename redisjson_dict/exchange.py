@@ -332,7 +332,9 @@ def _known(progress: _Progress, error: BaseException) -> str:
 
 def _is_divisible(commands: Sequence[Command]) -> bool:
     """Return whether a request that was cut short may have been executed in part."""
-    return len(commands) > 1 and commands[0][0] not in ("MULTI", "ASKING")
+    if commands[0][0] in ("MULTI", "ASKING"):
+        return bool(commands[-1][0] == "WAIT")  # EXEC may have arrived without it
+    return len(commands) > 1
 
 
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:

@@ -50,7 +50,7 @@ from redisjson_dict.operations import (
     Pause,
     Verb,
 )
-from redisjson_dict.queue import Queue, batch_error, name_of
+from redisjson_dict.queue import Queue, batch_error, confirm, name_of
 from redisjson_dict.refusals import failed, json_probe, unscanned, where
 from redisjson_dict.replies import Refusal, Reply, scanned
 
@@ -161,7 +161,7 @@ class Blocking(Shell):
         if not queue.atomic:
             self._drive(_settling(queue, self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
         if not self.transacts:
             _check_multi(queue, exchange(self.client, queue.key, _EMPTY))
             self.transacts = True
@@ -286,7 +286,7 @@ class Awaiting(Shell):
         if not queue.atomic:
             await self._drive(_settling(queue, await self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
         if not self.transacts:
             _check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
             self.transacts = True
@@ -467,11 +467,13 @@ def _check_multi(queue: Queue, replies: list[Reply]) -> None:
 
 def _transacted(queue: Queue, replies: list[Reply]) -> Asking[None]:
     """Settle a transaction, or raise what kept it from being executed."""
-    begun, *queued, done = replies
+    replicated = len(queue.entries) + 2
+    begun, *queued, done = replies[:replicated]
     if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
         yield from _settling(queue, queued, begun)
     elif not isinstance(done, Exception):
         yield from _settling(queue, done)
+        confirm(queue, replies[replicated:])
     else:
         for (operation, _), reply in zip(queue.entries, queued, strict=True):
             if isinstance(reply, Exception):

@@ -298,7 +298,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         """
         self._run(toplevel.rename(self._space, old, new))
 
-    def pipeline(self, *, atomic: bool = True) -> Pipeline:
+    def pipeline(self, *, atomic: bool = True, replicas: int = 0, timeout: float = 1.0) -> Pipeline:
         """Return a ``with`` block whose writes are sent at its end, in one round trip.
 
         Queues every write that this thread and task make in the block, through this dict, its
@@ -308,12 +308,16 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Args:
             atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
                 Otherwise one batch without a transaction for each node.
+            replicas: how many are to confirm that they have the batch before the block ends (WAIT,
+                sent with it).
+            timeout: how long to wait for them, in seconds; less than the client's socket timeout.
 
         Raises:
+            NotReplicatedError: at the end, when it was applied, but fewer replicas have it in time.
             PipelineError: at the end, when an operation failed: says which, where, and how many
                 were applied. At a call, for a verb that must read first or return what it found.
         """
-        return Pipeline(self._run, self._space, atomic)
+        return Pipeline(self._run, self._space, atomic, replicas, timeout)
 
     def expire_at(self, time: Seconds) -> AbstractContextManager[None]:
         """Give documents that are assigned in a ``with`` block another time to live.
