@@ -40,7 +40,7 @@ def _problem(url: str) -> str:
             parts.port  # noqa: B018  # read for its error
     except ValueError:
         return "the URL's host or port cannot be read"
-    name = parts.query.partition("=")[0]
-    if parts.netloc and "@" not in parts.netloc and "@" in parts.path + parts.fragment + name:
-        return "the URL has a /, ? or # before its @"
-    return ""
+    after = parts.fragment + parts.query.partition("=")[0]
+    if scheme != "unix" or parts.netloc.rpartition("@")[2]:  # a socket has no host, but any path
+        after += parts.path
+    return "the URL has an @ after a /, ? or #" if "@" in after else ""

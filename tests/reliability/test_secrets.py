@@ -81,6 +81,10 @@ WAYS = pytest.mark.parametrize("way", [blocking, awaiting])
         f"redis://{SECRET}/x:y@{HOST}:1",
         f"redis://user:12/{SECRET}@{HOST}:1",
         f"redis://user:12#{SECRET}@{HOST}:1",
+        f"redis://user:12@{SECRET}/x@{HOST}:1",
+        f"redis://user:12@{SECRET}#x@{HOST}:1",
+        f"redis://user:12@{SECRET}?x@{HOST}:1",
+        f"unix://user:12@{SECRET}/x@/run/s",
         f"redis://user:12?{SECRET}@{HOST}:1",
         f"redis://{LOGIN}@host:port",
         f"redis://{LOGIN}@{HOST}:99999",
@@ -121,6 +125,7 @@ def test_url_that_is_no_text(way: Any, bad: Any) -> None:
         "redis://[::1]:1#fragment",
         "unix:///run/a@b/s?db=2",
         "unix://user:p%2F@/run/s",
+        "unix://user:p@/run/a@b/s",
         "redis://",
     ],
 )
