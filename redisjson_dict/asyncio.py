@@ -9,7 +9,7 @@ from typing import Any, Self, SupportsIndex
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 
-from redisjson_dict import toplevel, verbs
+from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Awaiting
@@ -117,7 +117,11 @@ class RedisJSONDict(Awaited, DocumentVerbs):
             url: as `redis.asyncio.Redis.from_url` takes it.
             prefix: put in front of every key.
             options: those of the constructor; all others go to the client.
+
+        Raises:
+            ValueError: the URL is malformed; what was wrong is said without showing it.
         """
+        urls.check(url)
         own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         mapping = cls(redis.asyncio.Redis.from_url(url, **options), prefix, **own)
         mapping._owned = True
@@ -201,14 +205,19 @@ class RedisJSONDict(Awaited, DocumentVerbs):
                 continue
         raise KeyError("popitem(): dictionary is empty")
 
-    def pipeline(self, *, atomic: bool = True) -> AsyncPipeline:
+    def pipeline(
+        self, *, atomic: bool = True, replicas: int = 0, timeout: float = 1.0
+    ) -> AsyncPipeline:
         """Return an ``async with`` block whose writes are sent at its end, in one round trip.
 
         Args:
             atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
                 Otherwise one batch without a transaction for each node.
+            replicas: how many are to confirm that they have the batch before the block ends (WAIT,
+                sent with it); fewer in time: `NotReplicatedError`.
+            timeout: how long to wait for them, in seconds; less than the client's socket timeout.
         """
-        return AsyncPipeline(self._run, self._subject, atomic)
+        return AsyncPipeline(self._run, self._subject, atomic, replicas, timeout)
 
     def expire_at(self, time: Seconds) -> Block:
         """Give documents that are assigned in a ``with`` block another time to live.
@@ -219,7 +228,7 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
     async def _keys(self) -> AsyncIterator[list[bytes]]:
         """Walk the Redis keys of all documents, as many at a time as SCAN gives."""
-        async for keys in self._run.scan(self._subject.pattern):
+        async for keys in self._run.scan(self._subject):
             yield self._subject.ours(keys)
 
     async def _places(self) -> AsyncIterator[Location]:

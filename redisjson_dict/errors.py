@@ -8,6 +8,7 @@
         UnsupportedValueError(TypeError)    a value that JSON cannot hold
         ValueRangeError(ValueError)         a value outside what the server keeps exactly
         PipelineError(RuntimeError)         what a batch cannot do; a batch that failed
+            NotReplicatedError              a batch that was applied, but is not on the replicas
         ConflictError(RuntimeError)         a compare-and-set lost too many races
         JSONModuleMissingError              the server has no JSON commands
 
@@ -20,6 +21,7 @@ __all__ = [
     "ConflictError",
     "JSONModuleMissingError",
     "NotADocumentError",
+    "NotReplicatedError",
     "PipelineError",
     "RedisJSONDictError",
     "StaleLocationError",
@@ -59,6 +61,18 @@ class ValueRangeError(RedisJSONDictError, ValueError):
 
 class PipelineError(RedisJSONDictError, RuntimeError):
     """Something that a batch cannot do, or a batch that failed."""
+
+
+class NotReplicatedError(PipelineError):
+    """A batch was applied, but not as many replicas as asked for have it: it may still be lost.
+
+    Attributes:
+        replicas: how many have confirmed it.
+    """
+
+    def __init__(self, message: str, *, location: str | None = None, replicas: int = 0) -> None:
+        super().__init__(message, location=location)
+        self.replicas = replicas
 
 
 class ConflictError(RedisJSONDictError, RuntimeError):

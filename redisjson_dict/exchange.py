@@ -23,6 +23,7 @@ from redis.exceptions import (
     ClusterDownError,
     ConnectionError,
     MovedError,
+    NoPermissionError,
     ReadOnlyError,
     RedisClusterException,
     ResponseError,
@@ -38,6 +39,7 @@ __all__ = [
     "ask",
     "exchange",
     "exchange_node",
+    "has_user",
     "is_cluster",
     "slot_of",
     "was_sent",
@@ -64,6 +66,12 @@ _UNKNOWN_SAME = (
 def is_cluster(client: Any) -> bool:
     """Return whether a client is a `RedisCluster`, sync or asyncio."""
     return hasattr(client, "get_node_from_key")
+
+
+def has_user(client: Any) -> bool:
+    """Return whether a client logs in as somebody else than the server's default user."""
+    options = client.get_connection_kwargs()
+    return bool(options.get("username") or options.get("credential_provider"))
 
 
 def slot_of(client: Any) -> Callable[[bytes], Hashable] | None:
@@ -179,15 +187,15 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
     refusal: Exception = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
     for attempt in range(_TRIES):
         try:
-            replies = (yield node, _asked(commands, asking))[asking:]
+            replies = yield node, _asked(commands, asking)
         except (ConnectionError, TimeoutError) as error:
             if was_sent(error) or attempt == _TRIES - 1:
                 raise
             refusal = error
         else:
-            redirection = _redirection(replies)
+            redirection = _redirection(replies, asking)
             if redirection is None:
-                result: Replies = replies
+                result: Replies = replies[asking:]
                 return result
             refusal = redirection
         node, asking = _asked_for(client, refusal), True
@@ -207,6 +215,9 @@ def _asked_for(client: Any, refusal: Exception) -> Any:
 
 def _following(refusal: Exception, attempt: int) -> Generator[Step, Any, None]:
     """Wait for a moving slot, or have the client follow the key to its new node."""
+    if isinstance(refusal, NoPermissionError):
+        refusal.add_note(f"in ASKING, while the slot moves: {_NOTHING_DONE}")
+        raise refusal
     if isinstance(refusal, (AskError, TryAgainError, ClusterDownError)):
         yield 0.05 * attempt
         return
@@ -407,15 +418,21 @@ def _known(note: str, error: BaseException) -> str:
 
 def _is_divisible(commands: Sequence[Command]) -> bool:
     """Return whether a request that was cut short may have been executed in part."""
-    return len(commands) > 1 and commands[0][0] not in ("MULTI", "ASKING")
+    if commands[0][0] in ("MULTI", "ASKING"):
+        return bool(commands[-1][0] == "WAIT")  # EXEC may have arrived without it
+    return len(commands) > 1
 
 
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:
     return [("ASKING",), *commands] if asking else commands
 
 
-def _redirection(replies: Replies) -> Any:
-    return next((reply for reply in replies if isinstance(reply, REDIRECTIONS)), None)
+def _redirection(replies: Replies, asking: bool) -> Any:
+    """Return what kept commands from being run: a redirection, or that ASKING was refused."""
+    redirections = [reply for reply in replies if isinstance(reply, REDIRECTIONS)]
+    if redirections and asking and isinstance(replies[0], NoPermissionError):
+        return replies[0]
+    return redirections[0] if redirections else None
 
 
 def was_sent(error: BaseException) -> bool:

@@ -16,19 +16,18 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from itertools import repeat
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
-    NoPermissionError,
     NoScriptError,
     ResponseError,
     TimeoutError,
     TryAgainError,
 )
 
-from redisjson_dict.errors import JSONModuleMissingError, PipelineError
+from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import (
     REDIRECTIONS,
     aask,
@@ -37,13 +36,14 @@ from redisjson_dict.exchange import (
     ask,
     exchange,
     exchange_node,
+    has_user,
     is_cluster,
     was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
-from redisjson_dict.location import Location, Settings
+from redisjson_dict.keyspace import Keyspace
+from redisjson_dict.location import Location
 from redisjson_dict.operations import (
-    MISSING,
     UNDONE,
     Container,
     Flow,
@@ -51,10 +51,10 @@ from redisjson_dict.operations import (
     Operation,
     Pause,
     Verb,
-    explain,
 )
-from redisjson_dict.queue import Queue, batch_error, name_of
-from redisjson_dict.replies import Refusal, Reply, has_json, scanned
+from redisjson_dict.queue import Queue, batch_error, confirm, name_of
+from redisjson_dict.refusals import failed, json_probe, unscanned, where
+from redisjson_dict.replies import Refusal, Reply, scanned
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
 
@@ -62,6 +62,7 @@ T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
 _NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
+_EMPTY = [("MULTI",), ("EXEC",)]
 
 Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
@@ -74,9 +75,11 @@ class Shell:
         show: makes of a `Container` what a reader gets.
         refer: makes a lazy reference to a place.
         batches: the open batch of each thread and task that is in one.
+        transacts: whether MULTI need not be tried before a batch is sent. Where it is refused, what
+            comes after it is run all the same; so a user who may lack the right tries once.
     """
 
-    __slots__ = ("_plain", "batches", "client", "refer", "show")
+    __slots__ = ("_plain", "batches", "client", "refer", "show", "transacts")
 
     def __init__(
         self,
@@ -89,6 +92,10 @@ class Shell:
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
         self._plain = not is_cluster(client) and not _has_cache(client)
+        self.transacts = not has_user(client)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a client cannot be copied or pickled: take what to_python() gives")
 
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.
@@ -140,7 +147,7 @@ class Blocking(Shell):
         try:
             result = self._ask(verb)
         except (Refusal, ResponseError) as error:
-            return self._drive(_failed(verb, error))
+            result = self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -157,9 +164,11 @@ class Blocking(Shell):
         if not queue.atomic:
             self._drive(_settling(queue, self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
-        replies = exchange(self.client, queue.key, commands)
-        self._drive(_settling(queue, _executed(replies)))
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
+        if not self.transacts:
+            _check_multi(queue, exchange(self.client, queue.key, _EMPTY))
+            self.transacts = True
+        self._drive(_transacted(queue, exchange(self.client, queue.key, commands)))
 
     def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         """Return the replies of operations sent without a transaction, one write for each node."""
@@ -180,26 +189,26 @@ class Blocking(Shell):
                 replies[number] = reply
         return replies
 
-    def scan(self, pattern: bytes) -> Iterator[list[bytes]]:
-        """Walk the keys of all JSON documents that match a pattern, each once, page by page."""
+    def scan(self, space: Keyspace) -> Iterator[list[bytes]]:
+        """Walk the keys of all JSON documents of a dict, each once, page by page."""
         if is_cluster(self.client):
             self.client.nodes_manager.initialize()  # a node that joined would be missed
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                cursor, keys = self._page(cursor, pattern, node)
+                cursor, keys = self._page(cursor, space, node)
                 yield _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
-            self._drive(_perform(_json_probe(pattern)))
+            self._drive(_perform(json_probe(space)))
 
-    def _page(self, cursor: int, pattern: bytes, node: dict[str, Any]) -> tuple[int, list[bytes]]:
+    def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
-            return scanned(self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:  # Valkey does complain
-            self._drive(_perform(_json_probe(pattern)))
+            return scanned(self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except ResponseError as error:
+            self._drive(unscanned(space, error))
             raise
 
     def _drive(self, asking: Asking[T]) -> T:
@@ -269,7 +278,7 @@ class Awaiting(Shell):
         try:
             result = await self._ask(verb)
         except (Refusal, ResponseError) as error:
-            return await self._drive(_failed(verb, error))
+            result = await self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(await self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -282,9 +291,11 @@ class Awaiting(Shell):
         if not queue.atomic:
             await self._drive(_settling(queue, await self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
-        replies = await aexchange(self.client, queue.key, commands)
-        await self._drive(_settling(queue, _executed(replies)))
+        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
+        if not self.transacts:
+            _check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
+            self.transacts = True
+        await self._drive(_transacted(queue, await aexchange(self.client, queue.key, commands)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         await self.client.initialize()
@@ -305,8 +316,8 @@ class Awaiting(Shell):
                 replies[number] = reply
         return replies
 
-    async def scan(self, pattern: bytes) -> AsyncIterator[list[bytes]]:
-        """Walk the keys of all JSON documents that match a pattern, each once, page by page."""
+    async def scan(self, space: Keyspace) -> AsyncIterator[list[bytes]]:
+        """Walk the keys of all JSON documents of a dict, each once, page by page."""
         await self.client.initialize()
         if is_cluster(self.client):
             await self.client.nodes_manager.initialize()  # a node that joined would be missed
@@ -314,20 +325,20 @@ class Awaiting(Shell):
         for node in _nodes(self.client):
             cursor = 0
             while True:
-                cursor, keys = await self._page(cursor, pattern, node)
+                cursor, keys = await self._page(cursor, space, node)
                 yield _unseen(keys, seen)
                 if cursor == 0:
                     break
         if not seen:
-            await self._drive(_perform(_json_probe(pattern)))
+            await self._drive(_perform(json_probe(space)))
 
     async def _page(
-        self, cursor: int, pattern: bytes, node: dict[str, Any]
+        self, cursor: int, space: Keyspace, node: dict[str, Any]
     ) -> tuple[int, list[bytes]]:
         try:
-            return scanned(await self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:
-            await self._drive(_perform(_json_probe(pattern)))
+            return scanned(await self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except ResponseError as error:
+            await self._drive(unscanned(space, error))
             raise
 
     async def _drive(self, asking: Asking[T]) -> T:
@@ -389,7 +400,7 @@ def _perform(verb: Verb[T]) -> Asking[T]:
     try:
         result: T = yield verb
     except (Refusal, ResponseError) as error:
-        return (yield from _failed(verb, error))
+        result = yield from failed(verb, error)
     if result is UNDONE:
         return (yield from _perform_slowly(verb))
     return result
@@ -412,7 +423,7 @@ def _settled(
     try:
         result = operation.result(_only([reply]))
     except (Refusal, ResponseError) as error:
-        return (yield from _failed(operation, error))
+        result = yield from failed(operation, error)
     if result is UNDONE:
         return (yield from undone(operation))
     return result
@@ -454,28 +465,55 @@ def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[in
     return groups
 
 
-def _executed(replies: list[Reply]) -> list[Reply]:
-    """Return what EXEC replied, or raise what kept the transaction from being executed."""
-    done = replies[-1]
-    if not isinstance(done, Exception):
-        executed: list[Reply] = done
-        return executed
-    queued = [reply for reply in replies[1:-1] if isinstance(reply, Exception)]
-    reason = queued[0] if queued else done
-    raise PipelineError(f"the batch was refused, nothing was applied: {reason}") from reason
+def _check_multi(queue: Queue, replies: list[Reply]) -> None:
+    """Complain of a user who may not begin a transaction: the rest would run without it."""
+    if isinstance(replies[0], Exception):
+        raise _refused_batch(queue.entries[0][0], replies[0])
 
 
-def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
-    """Tell every promise of a batch its result; raise if something failed."""
-    failed = []
+def _transacted(queue: Queue, replies: list[Reply]) -> Asking[None]:
+    """Settle a transaction, or raise what kept it from being executed."""
+    replicated = len(queue.entries) + 2
+    begun, *queued, done = replies[:replicated]
+    if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
+        yield from _settling(queue, queued, begun)
+    elif not isinstance(done, Exception):
+        yield from _settling(queue, done)
+        confirm(queue, replies[replicated:])
+    else:
+        for (operation, _), reply in zip(queue.entries, queued, strict=True):
+            if isinstance(reply, Exception):
+                raise _refused_batch(operation, reply)
+        raise _refused_batch(queue.entries[0][0], done)
+
+
+def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
+    reason.add_note(where(operation))
+    error = PipelineError(
+        f"the batch was refused, nothing was applied: {reason} ({where(operation)})",
+        location=operation.at.describe(),
+    )
+    error.__cause__ = reason
+    return error
+
+
+def _settling(queue: Queue, replies: list[Reply], without: Exception | None = None) -> Asking[None]:
+    """Tell every promise of a batch its result; raise if something failed.
+
+    Args:
+        queue: the batch.
+        replies: to its operations.
+        without: why there was no transaction, if there was to be one.
+    """
+    wrong = []
     for (operation, pending), reply in zip(queue.entries, replies, strict=True):
         try:
             pending.resolve((yield from _settled(operation, reply, _too_much)))
         except Exception as error:
             pending.fail(error)
-            failed.append((operation, error))
-    if failed:
-        raise batch_error(queue, failed)
+            wrong.append((operation, error))
+    if wrong or without is not None:
+        raise batch_error(queue, wrong, without)
 
 
 def _too_much(operation: Operation[T]) -> Asking[T]:
@@ -512,61 +550,6 @@ def _flow(flow: Flow[T]) -> Asking[T]:
     except StopIteration as stop:
         result: T = stop.value
         return result
-
-
-def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
-    """Find out why the server did nothing, and raise the error that says so."""
-    if isinstance(error, ResponseError) and type(error) is not ResponseError:
-        if isinstance(error, NoPermissionError):
-            error.add_note(_where(operation))
-        raise error  # redis-py has a name for it
-    said = error if isinstance(error, ResponseError) else None
-    reason: Exception = error
-    if said is None or operation.script is None:  # a script says itself what is absent
-        try:
-            reason = yield from explain(operation, said)
-        except ResponseError as again:
-            reason = again
-    if isinstance(reason, (Refusal, ResponseError)):
-        reason = yield from _refused(operation, reason)
-    if operation.otherwise is not MISSING and isinstance(reason, operation.absent):
-        otherwise: T = operation.otherwise
-        return otherwise
-    if reason is said:
-        raise reason
-    raise reason from said
-
-
-def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Asking[Exception]:
-    """Tell a server without JSON commands, and a user without rights, from everything else."""
-    at = operation.at
-    try:
-        yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
-    except ResponseError as plainly:
-        if type(plainly) is not ResponseError:
-            return plainly
-        if not has_json((yield Operation(at, ("HELLO",), _raw))):
-            return JSONModuleMissingError(
-                f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
-                "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
-            )
-    refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
-    refusal.add_note(_where(operation))
-    return refusal
-
-
-def _where(operation: Operation[Any]) -> str:
-    at = operation.at
-    return f"in {name_of(operation)} on the Redis key {at.key!r}, {at.describe()}"
-
-
-def _json_probe(key: bytes) -> Operation[Any]:
-    """Return a read that fails on a server without JSON commands."""
-    return Operation(Location("", key, Settings()), ("JSON.TYPE", key, b"$"), _raw, resend=True)
-
-
-def _raw(_: Location, reply: Reply) -> Reply:
-    return reply
 
 
 def _only(replies: list[Reply]) -> Reply:

@@ -13,7 +13,7 @@ import redis
 import redis.client
 import redis.cluster
 
-from redisjson_dict import toplevel, verbs
+from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
@@ -94,7 +94,11 @@ class RedisJSONDict(MutableMapping[str, Any]):
             url: as `redis.Redis.from_url` takes it.
             prefix: put in front of every key.
             options: those of the constructor; all others go to the client.
+
+        Raises:
+            ValueError: the URL is malformed; what was wrong is said without showing it.
         """
+        urls.check(url)
         own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         client = redis.Redis.from_url(url, **options)
         try:
@@ -291,7 +295,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         """
         self._run(toplevel.rename(self._space, old, new))
 
-    def pipeline(self, *, atomic: bool = True) -> Pipeline:
+    def pipeline(self, *, atomic: bool = True, replicas: int = 0, timeout: float = 1.0) -> Pipeline:
         """Return a ``with`` block whose writes are sent at its end, in one round trip.
 
         Queues every write that this thread and task make in the block, through this dict, its
@@ -301,12 +305,16 @@ class RedisJSONDict(MutableMapping[str, Any]):
         Args:
             atomic: one transaction (MULTI/EXEC); on a Cluster all keys must share a slot.
                 Otherwise one batch without a transaction for each node.
+            replicas: how many are to confirm that they have the batch before the block ends (WAIT,
+                sent with it).
+            timeout: how long to wait for them, in seconds; less than the client's socket timeout.
 
         Raises:
+            NotReplicatedError: at the end, when it was applied, but fewer replicas have it in time.
             PipelineError: at the end, when an operation failed: says which, where, and how many
                 were applied. At a call, for a verb that must read first or return what it found.
         """
-        return Pipeline(self._run, self._space, atomic)
+        return Pipeline(self._run, self._space, atomic, replicas, timeout)
 
     def expire_at(self, time: Seconds) -> AbstractContextManager[None]:
         """Give documents that are assigned in a ``with`` block another time to live.
@@ -368,7 +376,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def _keys(self) -> Iterator[list[bytes]]:
         """Walk the Redis keys of all documents, as many at a time as SCAN gives."""
-        return map(self._space.ours, self._run.scan(self._space.pattern))
+        return map(self._space.ours, self._run.scan(self._space))
 
     def _places(self) -> Iterator[Location]:
         return chain.from_iterable(map(self._space.places, self._keys()))

@@ -12,7 +12,7 @@ from redisjson_dict.execute import Awaiting, Blocking, Shell
 from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.operations import Verb
-from redisjson_dict.queue import Pending, Queue
+from redisjson_dict.queue import Pending, Queue, waiting
 from redisjson_dict.references import DocumentVerbs, PlaceVerbs, Queued, Writing
 
 __all__ = ["AsyncPipeline", "Batch", "BatchReference", "Pending", "Pipeline"]
@@ -85,9 +85,14 @@ class Batch(Queued, DocumentVerbs):
 class _Block(Generic[S]):
     """What blocking and asyncio batches have in common: opening, joining, giving up."""
 
-    __slots__ = ("_atomic", "_entered", "_run", "_space")
+    __slots__ = ("_atomic", "_entered", "_run", "_space", "_wait")
 
-    def __init__(self, run: S, space: Keyspace, atomic: bool) -> None:
+    def __init__(
+        self, run: S, space: Keyspace, atomic: bool, replicas: int, timeout: float
+    ) -> None:
+        self._wait = waiting(replicas, timeout)
+        if self._wait and not atomic:
+            raise ValueError("replicas can confirm one transaction only, not atomic=False")
         self._run = run
         self._space = space
         self._atomic = atomic
@@ -97,9 +102,11 @@ class _Block(Generic[S]):
         now = owner()
         queue = self._run.batches.get(now)
         if queue is None:
-            queue = Queue(self._run.shown, slot_of(self._run.client), self._atomic)
+            queue = Queue(self._run.shown, slot_of(self._run.client), self._atomic, self._wait)
             self._run.batches[now] = queue
             self._entered.append((now, -1))
+        elif self._wait and self._wait != queue.wait:
+            raise PipelineError("the outer block decides how many replicas are waited for")
         else:  # join the one that is open
             self._entered.append((now, len(queue.entries)))
         return Batch(queue, self._space)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from redisjson_dict.errors import PipelineError
+from redisjson_dict.errors import NotReplicatedError, PipelineError
 from redisjson_dict.expiry import owner
 from redisjson_dict.operations import Flow, Operation, Verb
 
-__all__ = ["Pending", "Queue", "batch_error", "name_of"]
+__all__ = ["Pending", "Queue", "batch_error", "confirm", "name_of", "waiting"]
 
 T = TypeVar("T")
 
@@ -58,20 +58,26 @@ class Queue:
         show: makes of a result what a reader gets.
         slot: tells which keys one transaction may touch together; None: all.
         atomic: whether all are applied in one transaction.
+        wait: WAIT and its arguments, if replicas are to confirm the batch.
 
     Attributes:
         ended: whether the batch was sent or given up; nothing can be added then.
     """
 
-    __slots__ = ("_owner", "_show", "_slot", "atomic", "entries", "ended")
+    __slots__ = ("_owner", "_show", "_slot", "atomic", "entries", "ended", "wait")
 
     def __init__(
-        self, show: Callable[[Any], Any], slot: Callable[[bytes], Any] | None, atomic: bool
+        self,
+        show: Callable[[Any], Any],
+        slot: Callable[[bytes], Any] | None,
+        atomic: bool,
+        wait: list[tuple[Any, ...]],
     ) -> None:
         self._show = show
         self._slot = slot
         self._owner = owner()
         self.atomic = atomic
+        self.wait = wait
         self.ended = False
         self.entries: list[tuple[Operation[Any], Pending[Any]]] = []
 
@@ -135,6 +141,37 @@ class Queue:
         return promises[0]
 
 
+def waiting(replicas: int, timeout: float) -> list[tuple[Any, ...]]:
+    """Return the commands that have replicas confirm what was sent before: WAIT, or none.
+
+    Raises:
+        ValueError: a negative number, or a time below a millisecond, for which WAIT would wait for
+            ever.
+    """
+    if replicas < 0 or not 0.001 <= timeout <= 1e6:
+        raise ValueError(f"replicas={replicas} within timeout={timeout} seconds is not possible")
+    return [("WAIT", replicas, round(timeout * 1000))] if replicas else []
+
+
+def confirm(queue: Queue, replies: list[Any]) -> None:
+    """Check what WAIT replied.
+
+    Raises:
+        NotReplicatedError: fewer replicas have the batch than were asked for.
+    """
+    for (_, wanted, milliseconds), reply in zip(queue.wait, replies, strict=True):
+        refused = isinstance(reply, Exception)
+        have = 0 if refused else reply
+        if have < wanted:
+            why = f"WAIT was refused ({reply})" if refused else f"{have} confirmed it"
+            raise NotReplicatedError(
+                f"the batch was applied, but {why} within {milliseconds / 1000:g} s instead of "
+                f"{wanted} replicas; it is lost if the primary fails before they have it. Do not "
+                f"send it again: the replicas get it when they can (first key: {queue.key!r})",
+                replicas=have,
+            )
+
+
 def name_of(operation: Operation[Any]) -> str:
     """Return what to call an operation in a message."""
     return operation.script.name if operation.script else str(operation.command[0])
@@ -145,14 +182,22 @@ def _notes(reason: Exception) -> str:
     return f" ({'; '.join(notes)})" if notes else ""
 
 
-def batch_error(queue: Queue, failed: list[tuple[Operation[Any], Exception]]) -> PipelineError:
-    """Return the error for a batch in which some operations failed."""
-    operation, reason = failed[0]
+def batch_error(
+    queue: Queue,
+    failed: list[tuple[Operation[Any], Exception]],
+    without: Exception | None = None,
+) -> PipelineError:
+    """Return the error for a batch in which some operations failed, or the transaction did."""
     total = len(queue.entries)
+    if without is None:
+        operation, reason = failed[0]
+        what, one_by_one = f"{name_of(operation)} at {operation.at.describe()} failed", ""
+    else:
+        operation, reason = queue.entries[0][0], without
+        what, one_by_one = f"MULTI for {operation.at.key!r} was refused", ", one by one"
     error = PipelineError(
-        f"{name_of(operation)} at {operation.at.describe()} failed: {type(reason).__name__}: "
-        f"{reason}{_notes(reason)}; "
-        f"{total - len(failed)} of the batch's {total} operations were applied",
+        f"{what}: {type(reason).__name__}: {reason}{_notes(reason)}; "
+        f"{total - len(failed)} of the batch's {total} operations were applied{one_by_one}",
         location=operation.at.describe(),
     )
     error.__cause__ = reason

@@ -1,8 +1,8 @@
 """What the server says: reply shapes, and what a refusal means. Knows nothing of clients.
 
 Replies are asked for as bytes (``NEVER_DECODE``). They still come in more than one shape: on a
-client on which somebody called ``client.json()``, redis-py decodes JSON.SET, JSON.GET and
-JSON.MGET before anybody else sees them. With ``$`` paths that is never ambiguous.
+client on which somebody called ``client.json()``, redis-py decodes JSON.SET and JSON.GET before
+anybody else sees them. With ``$`` paths that is never ambiguous.
 """
 
 from __future__ import annotations

@@ -215,8 +215,7 @@ def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
 def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
     """Read the content of several documents by their Redis keys, in order, or `MISSING`.
 
-    On a Cluster one by one, sent together: only the first key of JSON.MGET is declared, so another
-    one that has just moved to a new node would be missed.
+    On a Cluster one by one, sent together: while a slot moves, its documents are on two nodes.
     """
     if space.clustered:
         places = space.places(keys)

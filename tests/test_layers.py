@@ -13,11 +13,12 @@ NAME = "redisjson_dict"
 ROWS = [
     {"errors"},
     {"floats"},
-    {"location", "codec", "jsonpath", "scripts", "expiry"},
+    {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
     {"replies", "keys"},
     {"operations", "keyspace", "exchange"},
     {"verbs"},
     {"toplevel", "queue"},
+    {"refusals"},
     {"execute"},
     {"views"},
     {"containers", "references"},
@@ -28,6 +29,7 @@ ROWS = [
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 TALKERS = {
     "exchange",
+    "refusals",
     "execute",
     "mapping",
     "asyncio",

@@ -224,7 +224,7 @@ def on_keys(name, keys, *arguments):
         ),
         (documents.drop_many(TWO), on_keys("drop_many", [KEY, OTHER])),
         (documents.fetch_many(TWO), on_keys("peek_many", [KEY, OTHER])),
-        (documents.read_many(TWO), ("JSON.MGET", KEY, OTHER, b"$")),
+        (documents.read_many(TWO), on_keys("read_many", [KEY, OTHER])),
         (documents.ttl(DOCUMENT), on_keys("ttl", [KEY])),
         (documents.expire(DOCUMENT, 1500), on_keys("lifetime", [KEY], b"PEXPIRE", 1500)),
         (documents.expireat(DOCUMENT, 99), on_keys("lifetime", [KEY], b"PEXPIREAT", 99)),

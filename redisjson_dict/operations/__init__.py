@@ -106,7 +106,8 @@ class Operation(NamedTuple, Generic[T]):
         script: the script of an EVALSHA, for a server that does not know it yet.
         wants: the kind of value needed at the place, for error messages.
         otherwise: what to return instead of one of the errors in `absent`; `MISSING`: raise it.
-        fallback: the slower way, for what the script leaves to the caller.
+        fallback: the slower way, for what the script leaves to the caller, or for a user who may
+            not run the command.
         answers: whether it changes something and its result is what the caller is after.
         absent: the errors that `otherwise` stands for.
     """

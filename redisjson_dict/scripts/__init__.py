@@ -29,12 +29,14 @@ class Script(NamedTuple):
         source: the whole text.
         sha: its SHA-1 digest in hex, the argument of EVALSHA.
         reads: whether it changes nothing.
+        commands: all that it may call.
     """
 
     name: str
     source: bytes
     sha: bytes
     reads: bool
+    commands: tuple[str, ...]
 
 
 @cache
@@ -46,7 +48,8 @@ def script(name: str) -> Script:
     text = "\n".join([shebang, *(_read(f"_{part}") for part in parts), body])
     source = text.encode()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-    return Script(name, source, sha, reads="no-writes" in shebang)
+    commands = tuple(sorted(set(re.findall(r"redis\.p?call\('([A-Z.]+)'", text))))
+    return Script(name, source, sha, "no-writes" in shebang, commands)
 
 
 def _read(name: str) -> str:

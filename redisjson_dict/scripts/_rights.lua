@@ -9,5 +9,5 @@ end
 
 -- The same for what repairs need, if ARGV[from] is the first of any.
 local function unrepairable(from)
-  return ARGV[from] and refused('JSON.NUMINCRBY')
+  return ARGV[from] and refused('JSON.GET', 'JSON.NUMINCRBY')
 end

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- needs: place, array
+-- needs: place, array, cut
 -- ARGV: start and stop of the slice to remove. {'>'} where that is too much for single pops.
 if locate() ~= 'array' then return absence() end
 local length = length_of()

@@ -5,4 +5,6 @@ local key = KEYS[1]
 local alien = foreign(key)
 if alien then return alien end
 if redis.call('EXISTS', key) == 0 then return false end
-return redis.call(ARGV[1], key, unpack(ARGV, 2))
+if ARGV[1] == 'PERSIST' then return redis.call('PERSIST', key) end
+if ARGV[1] == 'PEXPIRE' then return redis.call('PEXPIRE', key, ARGV[2]) end
+return redis.call('PEXPIREAT', key, ARGV[2])

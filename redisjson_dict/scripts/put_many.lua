@@ -3,7 +3,7 @@
 -- ARGV: a text for each key, the lifetime, repairs: quadruples of the key's number, the path, the
 -- increment, the float wanted.
 local count = #KEYS
-local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE') or ARGV[count + 2] and refused('JSON.NUMINCRBY')
+local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE') or unrepairable(count + 2)
 if no then return no end
 
 local function each(act) -- unpack takes about 8,000 values

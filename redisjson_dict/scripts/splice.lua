@@ -1,5 +1,5 @@
 #!lua
--- needs: place, array, repair, rights
+-- needs: place, array, cut, repair, rights
 -- ARGV: start, stop, how many texts, the texts, repairs: quadruples of the text's number, the path
 -- below it, the increment, the float wanted. Replaces the slice; {'>'} where that is too much for
 -- single pops.
