@@ -25,6 +25,7 @@ from redis.exceptions import (
     MovedError,
     ReadOnlyError,
     RedisClusterException,
+    RedisError,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -34,10 +35,12 @@ __all__ = [
     "REDIRECTIONS",
     "aexchange",
     "aexchange_node",
+    "ainitialize",
     "exchange",
     "exchange_node",
     "is_cluster",
     "slot_of",
+    "tell",
     "was_sent",
 ]
 
@@ -49,6 +52,11 @@ REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
 _REFUSED = (AuthenticationError, BusyLoadingError)
 _NOTHING_DONE = "the server refused, so nothing was changed"
 _NOTHING_SENT = "nothing was sent, so nothing was changed"
+_READ_ONLY = "this request was a read, so it changed nothing"
+_AGAIN = (
+    "outcome unknown: the request may have been executed, also more than once; that makes no "
+    "difference to the data, so it is safe to do the same again"
+)
 _UNKNOWN = (
     "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
     "because it might then have been applied twice"
@@ -56,9 +64,45 @@ _UNKNOWN = (
 
 
 class _Progress:
-    """How far an exchange got, told by the error that ends it."""
+    """How far an exchange got, told by the error that ends it.
 
-    note = _NOTHING_SENT
+    Attributes:
+        divisible: whether a request that was cut short may have been executed in part.
+        note: what is known about the data.
+        transport: asyncio's, which holds what the system has not taken yet.
+    """
+
+    def __init__(self, commands: Sequence[Command]) -> None:
+        self.divisible = len(commands) > 1 and commands[0][0] not in ("MULTI", "ASKING")
+        self.note = _NOTHING_SENT
+        self.transport: Any = None
+
+    def begin(self) -> None:
+        """Take down that bytes of the request leave from now on."""
+        self.note = _UNKNOWN if self.divisible else _NOTHING_SENT
+
+    def final(self, error: Exception) -> Exception:
+        """Return an error of reading, after which nothing may be sent again.
+
+        Raises:
+            BusyLoadingError: the server executed nothing: the same may be sent again.
+        """
+        if isinstance(error, BusyLoadingError) and not self.divisible:
+            raise error
+        return error
+
+    def drop(self) -> None:
+        """Drop what waits to be sent, and take down whether the request had gone out whole."""
+        transport, self.transport = self.transport, None
+        if transport is not None:
+            whole = transport.get_write_buffer_size() == 0
+            transport.abort()
+            self.note = _UNKNOWN if whole or self.divisible else _NOTHING_SENT
+
+    def known(self, error: BaseException) -> str:
+        """Return what is known about the data; some connection errors are the server's answer."""
+        refused = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
+        return _NOTHING_DONE if refused and not self.divisible else self.note
 
 
 def is_cluster(client: Any) -> bool:
@@ -97,7 +141,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
                     answer = _once(client.get_redis_connection(step[0]), step[1])
                 else:
                     time.sleep(step)
-            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+            except (RedisError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
                 step = routing.send(answer)
@@ -108,7 +152,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
 
 async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
     """Do as `exchange` does, on a client of `redis.asyncio`."""
-    await client.initialize()
+    await ainitialize(client)
     if not is_cluster(client):
         return await _aonce(client, commands)
     routing = _routing(client, key, commands)
@@ -123,13 +167,26 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
                     answer = await _aonce(*step)
                 else:
                     await asyncio.sleep(step)
-            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+            except (RedisError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
                 step = routing.send(answer)
     except StopIteration as stop:
         replies: Replies = stop.value
         return replies
+
+
+async def ainitialize(client: Any) -> None:
+    """Make a client of `redis.asyncio` ready: a Cluster's learns its nodes, a single one connects.
+
+    Raises:
+        redis.ConnectionError, redis.TimeoutError: with a note, as `exchange`.
+    """
+    try:
+        await client.initialize()
+    except (RedisError, RedisClusterException) as error:
+        error.add_note(_NOTHING_SENT)
+        raise
 
 
 Step = tuple[Any, Sequence[Command]] | float | None
@@ -142,7 +199,7 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
     the client, which makes redis-py follow the key and refresh its map; or seconds to wait, while
     keys of one slot are on two nodes.
     """
-    node, asking = client.get_node_from_key(key), False
+    node, asking = _node_of(client, key), False
     refusal: Exception = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
     for attempt in range(_TRIES):
         try:
@@ -160,9 +217,17 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
         node, asking = _asked_for(client, refusal), True
         if node is None:
             yield from _following(refusal, attempt)
-            node, asking = client.get_node_from_key(key), False
+            node, asking = _node_of(client, key), False
     refusal.add_note(_NOTHING_DONE)
     raise refusal
+
+
+def _node_of(client: Any, key: bytes) -> Any:
+    try:
+        return client.get_node_from_key(key)
+    except RedisClusterException as error:  # no node serves its slot
+        error.add_note(_NOTHING_SENT)
+        raise
 
 
 def _asked_for(client: Any, refusal: Exception) -> Any:
@@ -195,29 +260,44 @@ async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) ->
 
 
 def _once(client: Any, commands: Sequence[Command]) -> Replies:
-    progress = _Progress()
+    progress = _Progress(commands)
     with _borrowed(client, progress) as connection:
         packed = connection.pack_commands(commands)
 
-        def send() -> None:
+        def attempt() -> Replies | Exception:
+            """Return the replies, or an error after which there must be no other attempt."""
+            progress.note = _NOTHING_SENT
+            connection.send_packed_command([])  # connects, and asks for a PONG if that is due
             if client.connection and connection.can_read():  # closed, or an unwanted reply
                 connection.disconnect()
-            connection.send_packed_command(packed)
-
-        if _is_divisible(commands):
+                connection.send_packed_command([])
+            progress.begin()
+            connection.send_packed_command(packed, check_health=False)
             progress.note = _UNKNOWN
-            send()
-        else:
-            connection.retry.call_with_retry(send, lambda error: connection.disconnect())
-        progress.note = _UNKNOWN
-        replies: Replies = []
-        for _ in commands:
             try:
-                # No command name: callbacks that somebody set on the client are not for us.
-                replies.append(client.parse_response(connection, "", NEVER_DECODE=True))
-            except ResponseError as error:
-                replies.append(error)
-        return replies
+                return [_reply(client, connection) for _ in commands]
+            except Exception as error:
+                return progress.final(error)
+
+        if progress.divisible:
+            return _unless_error(attempt())
+        return _unless_error(
+            connection.retry.call_with_retry(attempt, lambda error: connection.disconnect())
+        )
+
+
+def _reply(client: Any, connection: Any) -> Any:
+    try:
+        # No command name: callbacks that somebody set on the client are not for us.
+        return client.parse_response(connection, "", NEVER_DECODE=True)
+    except ResponseError as error:
+        return error
+
+
+def _unless_error(outcome: Replies | Exception) -> Replies:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
 
 
 @contextmanager
@@ -232,7 +312,7 @@ def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
     except BaseException as error:
         if connection is not None:
             connection.disconnect()
-        error.add_note(_known(progress, error))
+        error.add_note(progress.known(error))
         raise
     finally:
         if single:
@@ -242,33 +322,60 @@ def _borrowed(client: Any, progress: _Progress) -> Iterator[Any]:
 
 
 async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
-    progress = _Progress()
+    progress = _Progress(commands)
     async with _aborrowed(node, progress) as connection:
         packed = connection.pack_commands(commands)
 
-        async def send() -> None:
-            await connection.connect()
-            if await _has_unread(connection):
-                await connection.disconnect()
-            await connection.send_packed_command(packed)
+        async def attempt() -> Replies | Exception:
+            """Return the replies, or an error after which there must be no other attempt."""
+            progress.note = _NOTHING_SENT
+            if connection.is_connected and await _has_unread(connection):
+                await connection.disconnect(nowait=True)
+            if connection.health_check_interval or not connection.is_connected:
+                await connection.send_packed_command([])  # connects, or asks for a PONG
+            unsent = await _asend(connection, packed, progress)
+            if unsent is not None:
+                return unsent
+            try:
+                return [await _areply(node, connection) for _ in commands]
+            except Exception as error:
+                return progress.final(error)
 
         async def again(error: Exception) -> None:
-            await connection.disconnect()
+            await connection.disconnect(nowait=True)
 
-        if _is_divisible(commands):
-            await connection.connect()
-            progress.note = _UNKNOWN
-            await send()
-        else:
-            await connection.retry.call_with_retry(send, again)
-        progress.note = _UNKNOWN
-        replies: Replies = []
-        for _ in commands:
-            try:
-                replies.append(await node.parse_response(connection, "", NEVER_DECODE=True))
-            except ResponseError as error:
-                replies.append(error)
-        return replies
+        if progress.divisible:
+            return _unless_error(await attempt())
+        return _unless_error(await connection.retry.call_with_retry(attempt, again))
+
+
+async def _asend(connection: Any, packed: Any, progress: _Progress) -> Exception | None:
+    """Send a request; return an error after which it may have gone out whole.
+
+    Closing an asyncio connection still sends what waits in its buffer, so a request that was given
+    up would arrive later: it is dropped there.
+    """
+    progress.transport = connection._writer.transport
+    progress.begin()
+    try:
+        await connection.send_packed_command(packed, check_health=False)
+    except ConnectionError:
+        progress.transport = None  # broken: it has sent no more than a part
+        raise
+    except TimeoutError as error:
+        progress.drop()
+        if progress.note is _UNKNOWN:
+            return error
+        raise
+    progress.note = _UNKNOWN
+    return None
+
+
+async def _areply(node: Any, connection: Any) -> Any:
+    try:
+        return await node.parse_response(connection, "", NEVER_DECODE=True)
+    except ResponseError as error:
+        return error
 
 
 @asynccontextmanager
@@ -284,8 +391,9 @@ async def _aborrowed(node: Any, progress: _Progress) -> AsyncIterator[Any]:
         yield connection
     except BaseException as error:
         if connection is not None:
+            progress.drop()
             await connection.disconnect(nowait=True)
-        error.add_note(_known(progress, error))
+        error.add_note(progress.known(error))
         raise
     finally:
         if single:
@@ -313,17 +421,6 @@ async def _has_unread(connection: Any) -> bool:
     return bool(await probe())
 
 
-def _known(progress: _Progress, error: BaseException) -> str:
-    """Return what is known about the outcome; some connection errors are the server's answer."""
-    said_by_server = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
-    return _NOTHING_DONE if said_by_server else progress.note
-
-
-def _is_divisible(commands: Sequence[Command]) -> bool:
-    """Return whether a request that was cut short may have been executed in part."""
-    return len(commands) > 1 and commands[0][0] not in ("MULTI", "ASKING")
-
-
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:
     return [("ASKING",), *commands] if asking else commands
 
@@ -335,3 +432,14 @@ def _redirection(replies: Replies) -> Any:
 def was_sent(error: BaseException) -> bool:
     """Return whether a connection error says that the outcome is unknown."""
     return _UNKNOWN in getattr(error, "__notes__", ())
+
+
+def tell(error: BaseException, *, writes: bool) -> None:
+    """Say what is known about the data after redis-py's own way to send, which sends again.
+
+    Args:
+        error: a connection's; left alone if it says already, or tells who may connect.
+        writes: whether the request changes something.
+    """
+    if not hasattr(error, "__notes__") and not isinstance(error, AuthenticationError):
+        error.add_note(_AGAIN if writes else _READ_ONLY)
