@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -160,26 +161,29 @@ CLIENTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("options", CLIENTS)
+FULL = os.environ.get("RELIABILITY") == "full"
+
+
+@pytest.mark.parametrize("options", CLIENTS if FULL else ["default", "retries", "single"])
 @pytest.mark.parametrize("verb", EVERY_BYTE)
 @pytest.mark.parametrize("way", WAYS)
 def test_cut_at_every_byte(
     relay: Relay, truth: Any, prefix: str, way: str, verb: str, options: str, effort: Any, figures
 ) -> None:
     case = EVERY_BYTE[verb]
-    stride = effort.pick(9, 1) if options in ("default", "retries") else effort.pick(29, 3)
+    stride = effort.pick(19, 1) if options in ("default", "retries") else effort.pick(67, 3)
     with WAYS[way](relay.url, prefix, **CLIENTS[options]) as subject:
         tally = Tally(subject, truth)
         up, down = traffic_of(relay, tally, case)
         for after in {*range(0, up + 1, stride), up - 1, up}:
             tally.check(case, relay.losing(marker(case.what), "cut", after=after))
         requests = dict(tally.counts)
-        for after in {*range(0, down + 1, effort.pick(5, 1)), 1, down - 1, down}:
+        for after in {*range(0, down + 1, effort.pick(9, 1)), 1, down - 1, down}:
             tally.check(case, relay.losing(marker(case.what), "reply", after=after))
 
-    assert requests["unknown"] > up // stride // 4
+    assert requests["unknown"] >= up // stride // 4
     assert tally.counts["unknown"] > requests["unknown"]
-    name = f"{verb} cut at every byte ({stride}), {way}, {options}"
+    name = f"{verb} cut at every {stride}. byte, {way}, {options}"
     figures[name] = ", ".join(f"{count} {what}" for what, count in tally.counts.items())
 
 
@@ -201,11 +205,13 @@ def test_cut_at_a_few_bytes(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_cut_in_a_batch_without_transaction(relay: Relay, truth: Any, prefix: str, way: str):
+def test_cut_in_a_batch_without_transaction(
+    relay: Relay, truth: Any, prefix: str, way: str, effort: Any
+) -> None:
     """Parts of it may have been applied, none of them twice."""
     with WAYS[way](relay.url, prefix, retries=3) as subject:
         for mode in ("cut", "reply"):
-            for after in range(0, 400, 37):
+            for after in range(0, 400, effort.pick(79, 5)):
                 truth["doc"] = START
                 with relay.losing(b"JSON.ARRAPPEND", mode, after=after):
                     told = call_of(
@@ -303,12 +309,12 @@ def test_killed_by_another_client_all_the_time(
     def kill_all() -> None:
         while not stop.is_set():
             client.client_kill_filter(_type="normal", skipme=True)
-            time.sleep(0.002)
+            time.sleep(0.005)
 
     killer = threading.Thread(target=kill_all)
     with WAYS[way](url, prefix, retries=20) as subject:
         killer.start()
-        for number in range(effort.pick(300, 3_000)):
+        for number in range(effort.pick(100, 3_000)):
             try:
                 subject.run(lambda n=number: subject.d.at("l").append(n))
                 done.append(number)
@@ -333,7 +339,7 @@ def test_server_that_is_loading(way: str, retries: int, tmp_path: Path):
     slow = {"key_load_delay": "300", "loading_process_events_interval_bytes": "1024"}
     with Server(tmp_path, port=port, appendfsync="always") as server:
         truth = RedisJSONDict(server.client(), "t:")
-        truth.update({f"filling {n}": ["x" * 100] * 4 for n in range(2_000)})
+        truth.update({f"filling {n}": ["x" * 100] * 4 for n in range(1_000)})
         truth["doc"], truth["other"] = START, 0
         server.client().bgrewriteaof()  # only a snapshot is loaded slowly
         until("rewritten", lambda: list((tmp_path / "appendonlydir").glob("*.2.base.rdb")))
@@ -426,7 +432,7 @@ def lab() -> Iterator[tuple[LocalCluster, dict[int, Relay]]]:
         yield cluster, relays
 
 
-@pytest.mark.parametrize("verb", [*EVERY_BYTE, "pop", "incr", "insert"])
+@pytest.mark.parametrize("verb", [*EVERY_BYTE, *(FEW_BYTES if FULL else ["incr"])])
 @pytest.mark.parametrize("way", WAYS)
 def test_cut_on_a_cluster(lab: Any, way: str, verb: str, effort: Any) -> None:
     cluster, relays = lab
@@ -442,6 +448,8 @@ def test_cut_on_a_cluster(lab: Any, way: str, verb: str, effort: Any) -> None:
     assert slot is not None
     relay = relays[cluster.owner(slot(b"{tag}")).port]
     with WAYS[way](urls, f"{way} {verb} {{tag}}", address_remap=remap) as subject:
+        # redis-py sends a first command anywhere, and does not remap where MOVED points to.
+        subject.run(lambda: subject.d.incr("warm"))
         tally = Tally(subject, truth)
         for mode, until_byte in (("cut", 150), ("reply", 12)):
             for after in effort.pick((0, 4, until_byte - 7), range(0, until_byte, 5)):

@@ -103,35 +103,48 @@ def all_at_once(
         return list(threads.map(timed_out, subjects, calls))
 
 
-@pytest.fixture(scope="module", params=["tcp", "unix"])
-def frozen(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with Server(port=0 if request.param == "tcp" else None) as server:
+@pytest.fixture(scope="module")
+def frozen() -> Iterator[Server]:
+    with Server(port=0) as server:
         load_scripts(server.client())
         yield server
 
 
 @pytest.fixture
 def truth(frozen: Server) -> RedisJSONDict:
-    client = frozen.client()
+    return emptied(frozen)
+
+
+def emptied(server: Server) -> RedisJSONDict:
+    client = server.client()
     client.flushdb()
     mine = RedisJSONDict(client, "t:")
     mine["doc"], mine["other"] = START, 0
     return mine
 
 
+@pytest.fixture(scope="module", params=["tcp", "unix"])
+def either(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server by each kind of socket."""
+    with Server(port=0 if request.param == "tcp" else None) as server:
+        load_scripts(server.client())
+        yield server
+
+
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "fresh"])
 @pytest.mark.parametrize("way", WAYS)
 def test_every_verb_ends_in_a_timeout(
-    frozen: Server, truth: Any, way: str, connected: bool, figures: Any
+    either: Server, way: str, connected: bool, figures: Any
 ) -> None:
+    truth = emptied(either)
     clients = [
-        WAYS[way](frozen.url, "t:", retries=0, socket_timeout=TIMEOUT) for _ in range(len(VERBS))
+        WAYS[way](either.url, "t:", retries=0, socket_timeout=TIMEOUT) for _ in range(len(VERBS))
     ]
     if connected:
         for subject in clients:
             assert subject.run(lambda s=subject: s.d.incr("other")) > 0
     before = truth.to_python()
-    ends = all_at_once(frozen.pid, clients, list(VERBS.values()))
+    ends = all_at_once(either.pid, clients, list(VERBS.values()))
     longest = max(took for took, _ in ends)
     told = [notes(error) for _, error in ends]
     for number, subject in enumerate(clients):
@@ -150,10 +163,11 @@ def test_every_verb_ends_in_a_timeout(
 @pytest.mark.parametrize("connected", [True, False], ids=["connected", "fresh"])
 @pytest.mark.parametrize("way", WAYS)
 def test_timeouts_do_not_multiply(
-    frozen: Server, truth: Any, way: str, connected: bool, single: bool, figures: Any
+    either: Server, way: str, connected: bool, single: bool, figures: Any
 ) -> None:
     """Our own way to send takes no longer than redis-py's with the same settings."""
-    retries, patience, pause = 3, 0.15, 0.02
+    emptied(either)
+    retries, patience, pause = 2, 0.15, 0.02
     options = {
         "retries": retries,
         "backoff": ConstantBackoff(pause),
@@ -169,12 +183,12 @@ def test_timeouts_do_not_multiply(
         if not connected and single and way == "blocking":  # it connects when it is made
             pytest.skip("a single blocking connection is never fresh")
         subjects = [
-            stack.enter_context(WAYS[way](frozen.url, "t:", **options)) for _ in range(len(calls))
+            stack.enter_context(WAYS[way](either.url, "t:", **options)) for _ in range(len(calls))
         ]
         if connected:
             for subject in subjects:
                 subject.run(lambda s=subject: s.d.incr("other"))
-        ends = all_at_once(frozen.pid, subjects, list(calls.values()))
+        ends = all_at_once(either.pid, subjects, list(calls.values()))
     theirs, *ours = [took for took, _ in ends]
 
     bound = (retries + 1) * (patience + pause)
@@ -184,16 +198,17 @@ def test_timeouts_do_not_multiply(
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_connection_lost_and_server_silent(frozen: Server, truth: Any, way: str) -> None:
+def test_connection_lost_and_server_silent(either: Server, way: str) -> None:
     """A connection that must be made anew, with a server that does not answer its handshake."""
-    retries, patience = 3, 0.15
+    truth = emptied(either)
+    retries, patience = 2, 0.15
     for single in (False, True):
         options = {"socket_timeout": patience, "single_connection_client": single}
-        with WAYS[way](frozen.url, "t:", retries=retries, **options) as subject:
+        with WAYS[way](either.url, "t:", retries=retries, **options) as subject:
             subject.run(lambda s=subject: s.d.incr("other"))
             number = subject.run(lambda s=subject: s.client.client_id())
             truth._run.client.client_kill_filter(_id=str(number))
-            with stopped(frozen.pid):
+            with stopped(either.pid):
                 took, error = timed_out(subject, VERBS["append"])
             assert subject.run(lambda s=subject: s.d.at("doc", "l").to_python()) == [3, 1, 2]
 
@@ -233,7 +248,7 @@ def test_large_request_that_is_given_up_does_not_arrive_later(
     with WAYS[way](frozen.url, "t:", **options) as subject:
         assert subject.run(lambda: subject.d.at("doc", "n").get()) == 1
         os.kill(frozen.pid, signal.SIGSTOP)
-        waking = threading.Timer(0.7, os.kill, (frozen.pid, signal.SIGCONT))
+        waking = threading.Timer(0.5, os.kill, (frozen.pid, signal.SIGCONT))
         waking.start()
         try:
             subject.run(lambda: subject.d.at("doc", "l").append(BIG))
@@ -242,7 +257,7 @@ def test_large_request_that_is_given_up_does_not_arrive_later(
             told = notes(error)
         waking.join()
         if isinstance(subject, Asyncio):
-            subject.loop.run_until_complete(asyncio.sleep(0.5))
+            subject.loop.run_until_complete(asyncio.sleep(0.3))
     left = truth["doc", "l"].to_python()
 
     assert told == "returned" if retries else "nothing was sent" in told
@@ -260,7 +275,7 @@ def test_cancelled_while_sending_does_not_arrive_later(frozen: Server, truth: An
             task.cancel()
             with pytest.raises(asyncio.CancelledError) as caught:
                 await task
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.3)
         assert await d["doc"]["l"].length() == 3
         await user.aclose()
         return notes(caught.value)
