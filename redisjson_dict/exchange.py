@@ -267,12 +267,12 @@ def _once(client: Any, commands: Sequence[Command]) -> Replies:
         def attempt() -> Replies | Exception:
             """Return the replies, or an error after which there must be no other attempt."""
             progress.note = _NOTHING_SENT
-            connection.send_packed_command([])  # connects, and asks for a PONG if that is due
+            if client.connection or progress.divisible:
+                connection.send_packed_command([])  # connects, and asks for a PONG if that is due
             if client.connection and connection.can_read():  # closed, or an unwanted reply
                 connection.disconnect()
-                connection.send_packed_command([])
             progress.begin()
-            connection.send_packed_command(packed, check_health=False)
+            connection.send_packed_command(packed)
             progress.note = _UNKNOWN
             try:
                 return [_reply(client, connection) for _ in commands]
