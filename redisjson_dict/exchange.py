@@ -26,6 +26,7 @@ from redis.exceptions import (
     NoPermissionError,
     ReadOnlyError,
     RedisClusterException,
+    RedisError,
     ResponseError,
     TimeoutError,
     TryAgainError,
@@ -36,12 +37,14 @@ __all__ = [
     "aask",
     "aexchange",
     "aexchange_node",
+    "ainitialize",
     "ask",
     "exchange",
     "exchange_node",
     "has_user",
     "is_cluster",
     "slot_of",
+    "tell",
     "was_sent",
 ]
 
@@ -57,10 +60,11 @@ _UNKNOWN = (
     "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
     "because it might then have been applied twice"
 )
-_UNKNOWN_SAME = (
-    "outcome unknown: the request was sent, the reply was lost; doing it again is safe, because it "
-    "leaves the same twice as once"
+_AGAIN = (
+    "outcome unknown: the request may have been executed, also more than once; that makes no "
+    "difference to the data, so it is safe to do the same again"
 )
+_READ_ONLY = "this request was a read, so it changed nothing"
 
 
 def is_cluster(client: Any) -> bool:
@@ -90,26 +94,24 @@ def ask(client: Any, command: Command, *, resend: bool) -> Any:
     Raises:
         redis.ResponseError: the server refused.
         redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
-            outcome.
+            outcome; without one where it may be sent again, see `tell`.
     """
     with _Loan(client) as loan:
-        call = loan.connection.retry.call_with_retry
+        packed = loan.connection.pack_command(*command)
+        retrying = loan.connection.retry.call_with_retry
         if resend:
-            return call(partial(loan.round_trip, command), loan.drop)
-        call(partial(loan.send, command), loan.drop)
-        loan.note = _UNKNOWN
-        return loan.connection.read_response(disable_decoding=True)
+            return retrying(partial(loan.round_trip, packed), loan.drop)
+        return _only(retrying(partial(loan.attempt, packed, 1), loan.drop))
 
 
 async def aask(client: Any, command: Command, *, resend: bool) -> Any:
     """Do as `ask` does, on a client of `redis.asyncio`."""
     async with _AsyncLoan(client) as loan:
-        call = loan.connection.retry.call_with_retry
+        packed = loan.connection.pack_command(*command)
+        retrying = loan.connection.retry.call_with_retry
         if resend:
-            return await call(partial(loan.round_trip, command), loan.drop)
-        await call(partial(loan.send, command), loan.drop)
-        loan.note = _UNKNOWN
-        return await loan.connection.read_response(disable_decoding=True)
+            return await retrying(partial(loan.round_trip, packed), loan.drop)
+        return _only(await retrying(partial(loan.attempt, packed, 1), loan.drop))
 
 
 def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
@@ -138,7 +140,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
                     answer = _once(client.get_redis_connection(step[0]), step[1])
                 else:
                     time.sleep(step)
-            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+            except (RedisError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
                 step = routing.send(answer)
@@ -149,7 +151,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
 
 async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
     """Do as `exchange` does, on a client of `redis.asyncio`."""
-    await client.initialize()
+    await ainitialize(client)
     if not is_cluster(client):
         return await _aonce(client, commands)
     routing = _routing(client, key, commands)
@@ -164,13 +166,26 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
                     answer = await _aonce(*step)
                 else:
                     await asyncio.sleep(step)
-            except (ConnectionError, TimeoutError, RedisClusterException) as error:
+            except (RedisError, RedisClusterException) as error:
                 step = routing.throw(error)
             else:
                 step = routing.send(answer)
     except StopIteration as stop:
         replies: Replies = stop.value
         return replies
+
+
+async def ainitialize(client: Any) -> None:
+    """Make a client of `redis.asyncio` ready: a Cluster's learns its nodes, a single one connects.
+
+    Raises:
+        redis.ConnectionError, redis.TimeoutError: with a note, as `exchange`.
+    """
+    try:
+        await client.initialize()
+    except (RedisError, RedisClusterException) as error:
+        error.add_note(_NOTHING_SENT)
+        raise
 
 
 Step = tuple[Any, Sequence[Command]] | float | None
@@ -183,7 +198,7 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
     the client, which makes redis-py follow the key and refresh its map; or seconds to wait, while
     keys of one slot are on two nodes.
     """
-    node, asking = client.get_node_from_key(key), False
+    node, asking = _node_of(client, key), False
     refusal: Exception = ClusterDownError(f"no node of the cluster answers for the key {key!r}")
     for attempt in range(_TRIES):
         try:
@@ -201,9 +216,17 @@ def _routing(client: Any, key: bytes, commands: Sequence[Command]) -> Generator[
         node, asking = _asked_for(client, refusal), True
         if node is None:
             yield from _following(refusal, attempt)
-            node, asking = client.get_node_from_key(key), False
+            node, asking = _node_of(client, key), False
     refusal.add_note(_NOTHING_DONE)
     raise refusal
+
+
+def _node_of(client: Any, key: bytes) -> Any:
+    try:
+        return client.get_node_from_key(key)
+    except RedisClusterException as error:  # no node serves its slot
+        error.add_note(_NOTHING_SENT)
+        raise
 
 
 def _asked_for(client: Any, refusal: Exception) -> Any:
@@ -239,37 +262,37 @@ async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) ->
 
 
 def _once(client: Any, commands: Sequence[Command]) -> Replies:
-    with _Loan(client) as loan:
-        packed = loan.connection.pack_commands(commands)
-        send = partial(loan.send_packed, packed)
-        if _is_divisible(commands):
-            loan.note = _UNKNOWN
-            send()
-        else:
-            loan.connection.retry.call_with_retry(send, loan.drop)
-        loan.note = _UNKNOWN
-        replies: Replies = []
-        for _ in commands:
-            try:
-                replies.append(loan.connection.read_response(disable_decoding=True))
-            except ResponseError as error:
-                replies.append(error)
-        return replies
+    with _Loan(client, divisible=_is_divisible(commands)) as loan:
+        attempt = partial(loan.attempt, loan.connection.pack_commands(commands), len(commands))
+        if loan.divisible:
+            return _replies(attempt())
+        return _replies(loan.connection.retry.call_with_retry(attempt, loan.drop))
+
+
+async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
+    async with _AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
+        attempt = partial(loan.attempt, loan.connection.pack_commands(commands), len(commands))
+        if loan.divisible:
+            return _replies(await attempt())
+        return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
 
 
 class _Loan:
     """A connection borrowed from a client's pool, or its single one, for one exchange.
 
     Attributes:
-        note: how far the exchange got, told by the error that ends it.
+        divisible: whether a request that was cut short may have been executed in part.
+        note: what is known about the data, told by the error that ends the exchange; empty where
+            that is for the caller to say.
     """
 
-    __slots__ = ("_client", "_single", "connection", "note")
+    __slots__ = ("_client", "_single", "connection", "divisible", "note")
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, *, divisible: bool = False) -> None:
         self._client = client
         self._single = client.connection
         self.connection: Any = self._single
+        self.divisible = divisible
         self.note = _NOTHING_SENT
 
     def __enter__(self) -> _Loan:
@@ -286,7 +309,8 @@ class _Loan:
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
             if error is not None and not isinstance(error, ResponseError):
-                error.add_note(_known(self.note, error))
+                if self.note:
+                    error.add_note(_known(self.note, error, self.divisible))
                 self.connection.disconnect()
         finally:
             if self._single:
@@ -298,58 +322,52 @@ class _Loan:
         """Give up the socket before another try."""
         self.connection.disconnect()
 
-    def send(self, command: Command) -> None:
-        """Send one command; what was not sent whole was not executed."""
-        self._clear()
-        self.connection.send_command(*command)
-
-    def send_packed(self, packed: Any) -> None:
-        """Send commands in one write."""
-        self._clear()
+    def round_trip(self, packed: Any) -> Any:
+        """Send a request that may be sent again, and return its reply."""
+        self.note = ""
         self.connection.send_packed_command(packed)
-
-    def round_trip(self, command: Command) -> Any:
-        """Send a command and return its reply."""
-        self.send(command)
-        self.note = _UNKNOWN_SAME
         return self.connection.read_response(disable_decoding=True)
 
-    def _clear(self) -> None:
-        """Leave a socket that was closed, or has an unwanted reply; pools look for themselves."""
-        if self._single and self.connection.can_read():
-            self.connection.disconnect()
+    def attempt(self, packed: Any, count: int) -> Replies | Exception:
+        """Send a request, and return its replies, or an error that allows no other attempt."""
+        connection = self.connection
+        self.note = _NOTHING_SENT
+        if self._single or self.divisible:
+            connection.send_packed_command([])  # connects, and asks for a PONG if that is due
+        if self._single and connection.can_read():  # closed, or an unwanted reply
+            connection.disconnect()
+        if self.divisible:
+            self.note = _UNKNOWN
+        connection.send_packed_command(packed)
+        self.note = _UNKNOWN
+        try:
+            return [self._reply() for _ in range(count)]
+        except Exception as error:
+            return _final(error, self.divisible)
 
-
-async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
-    async with _AsyncLoan(node) as loan:
-        packed = loan.connection.pack_commands(commands)
-        send = partial(loan.send_packed, packed)
-        if _is_divisible(commands):
-            await loan.connection.connect()
-            loan.note = _UNKNOWN
-            await send()
-        else:
-            await loan.connection.retry.call_with_retry(send, loan.drop)
-        loan.note = _UNKNOWN
-        replies: Replies = []
-        for _ in commands:
-            try:
-                replies.append(await loan.connection.read_response(disable_decoding=True))
-            except ResponseError as error:
-                replies.append(error)
-        return replies
+    def _reply(self) -> Any:
+        try:
+            return self.connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
 
 
 class _AsyncLoan:
-    """The same from a client of `redis.asyncio`, or from a node of a Cluster."""
+    """The same from a client of `redis.asyncio`, or from a node of a Cluster.
 
-    __slots__ = ("_node", "_pool", "_single", "connection", "note")
+    Closing an asyncio connection still sends what waits in its buffer, so a request that was given
+    up would arrive later. The buffer is dropped first.
+    """
 
-    def __init__(self, node: Any) -> None:
+    __slots__ = ("_node", "_pool", "_single", "_transport", "connection", "divisible", "note")
+
+    def __init__(self, node: Any, *, divisible: bool = False) -> None:
         self._node = node
         self._pool = getattr(node, "connection_pool", node)
         self._single = getattr(node, "connection", None)
+        self._transport: Any = None
         self.connection: Any = self._single
+        self.divisible = divisible
         self.note = _NOTHING_SENT
 
     async def __aenter__(self) -> _AsyncLoan:
@@ -368,7 +386,9 @@ class _AsyncLoan:
     async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         try:
             if error is not None and not isinstance(error, ResponseError):
-                error.add_note(_known(self.note, error))
+                self._abandon()
+                if self.note:
+                    error.add_note(_known(self.note, error, self.divisible))
                 await self.connection.disconnect(nowait=True)
         finally:
             if self._single:
@@ -380,40 +400,110 @@ class _AsyncLoan:
 
     async def drop(self, error: Exception) -> None:
         """Give up the socket before another try."""
-        await self.connection.disconnect()
+        self._abandon()
+        await self.connection.disconnect(nowait=True)
 
-    async def send(self, command: Command) -> None:
-        """Send one command; what was not sent whole was not executed."""
-        await self._clear()
-        await self.connection.send_command(*command)
-
-    async def send_packed(self, packed: Any) -> None:
-        """Send commands in one write."""
-        await self._clear()
-        await self.connection.send_packed_command(packed)
-
-    async def round_trip(self, command: Command) -> Any:
-        """Send a command and return its reply."""
-        await self.connection.send_command(*command)
-        self.note = _UNKNOWN_SAME
+    async def round_trip(self, packed: Any) -> Any:
+        """Send a request that may be sent again, and return its reply."""
+        self.note = ""
+        await self._connect()
+        self._transport = self.connection._writer.transport
+        await self.connection.send_packed_command(packed, check_health=False)
         return await self.connection.read_response(disable_decoding=True)
 
-    async def _clear(self) -> None:
-        """Leave a socket that was closed, or has an unwanted reply."""
-        await self.connection.connect()
-        await asyncio.sleep(
-            0
-        )  # the event loop learns of a closed socket only when it gets to look,
-        await asyncio.sleep(0)  # and tells the connection a turn later
-        unread = getattr(self.connection, "can_read", None) or self.connection.can_read_destructive
-        if await unread():
-            await self.connection.disconnect()
+    async def attempt(self, packed: Any, count: int) -> Replies | Exception:
+        """Send a request, and return its replies, or an error that allows no other attempt."""
+        self.note = _NOTHING_SENT
+        if self.connection.is_connected and await self._has_unread():
+            await self.connection.disconnect(nowait=True)
+        await self._connect()
+        unsent = await self._send(packed)
+        if unsent is not None:
+            return unsent
+        try:
+            return [await self._reply() for _ in range(count)]
+        except Exception as error:
+            return _final(error, self.divisible)
+
+    async def _connect(self) -> None:
+        if self.connection.health_check_interval or not self.connection.is_connected:
+            await self.connection.send_packed_command([])  # connects, or asks for a PONG
+
+    async def _has_unread(self) -> bool:
+        """Return whether the socket is closed, or has a reply that nobody waits for.
+
+        The event loop learns of a closed socket only when it gets to look, and tells the
+        connection a turn later.
+        """
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connection = self.connection
+        probe = getattr(connection, "can_read", None) or connection.can_read_destructive
+        return bool(await probe())
+
+    async def _send(self, packed: Any) -> Exception | None:
+        """Send a request; return an error after which it may have gone out whole."""
+        self._transport = self.connection._writer.transport
+        if self.divisible:
+            self.note = _UNKNOWN
+        try:
+            await self.connection.send_packed_command(packed, check_health=False)
+        except ConnectionError:
+            self._transport = None  # broken: it has sent no more than a part
+            raise
+        except TimeoutError as error:
+            self._abandon()
+            if self.note is _UNKNOWN:
+                return error
+            raise
+        self.note = _UNKNOWN
+        return None
+
+    async def _reply(self) -> Any:
+        try:
+            return await self.connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+    def _abandon(self) -> None:
+        """Drop what waits to be sent, and take down whether the request had gone out whole."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            whole = transport.get_write_buffer_size() == 0
+            transport.abort()
+            if self.note:
+                self.note = _UNKNOWN if whole or self.divisible else _NOTHING_SENT
 
 
-def _known(note: str, error: BaseException) -> str:
-    """Return what is known about the outcome; some connection errors are the server's answer."""
-    said_by_server = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
-    return _NOTHING_DONE if said_by_server else note
+def _final(error: Exception, divisible: bool) -> Exception:
+    """Return an error of reading, after which nothing may be sent again.
+
+    Raises:
+        BusyLoadingError: the server executed nothing: the same may be sent again.
+    """
+    if isinstance(error, BusyLoadingError) and not divisible:
+        raise error
+    return error
+
+
+def _replies(outcome: Replies | Exception) -> Replies:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _only(outcome: Replies | Exception) -> Any:
+    """Return the one reply; an error is raised."""
+    reply = outcome if isinstance(outcome, Exception) else outcome[0]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+def _known(note: str, error: BaseException, divisible: bool = False) -> str:
+    """Return what is known about the data; some connection errors are the server's answer."""
+    refused = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
+    return _NOTHING_DONE if refused and not divisible else note
 
 
 def _is_divisible(commands: Sequence[Command]) -> bool:
@@ -438,3 +528,14 @@ def _redirection(replies: Replies, asking: bool) -> Any:
 def was_sent(error: BaseException) -> bool:
     """Return whether a connection error says that the outcome is unknown."""
     return _UNKNOWN in getattr(error, "__notes__", ())
+
+
+def tell(error: BaseException, *, writes: bool) -> None:
+    """Say what is known about the data after what may be sent again.
+
+    Args:
+        error: a connection's; left alone if it says already, or tells who may connect.
+        writes: whether the request changes something.
+    """
+    if not hasattr(error, "__notes__") and not isinstance(error, AuthenticationError):
+        error.add_note(_AGAIN if writes else _READ_ONLY)

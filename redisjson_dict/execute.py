@@ -33,11 +33,13 @@ from redisjson_dict.exchange import (
     aask,
     aexchange,
     aexchange_node,
+    ainitialize,
     ask,
     exchange,
     exchange_node,
     has_user,
     is_cluster,
+    tell,
     was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
@@ -207,6 +209,9 @@ class Blocking(Shell):
     def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
             return scanned(self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except (ConnectionError, TimeoutError) as error:
+            tell(error, writes=False)
+            raise
         except ResponseError as error:
             self._drive(unscanned(space, error))
             raise
@@ -248,20 +253,18 @@ class Blocking(Shell):
         return operation.result(reply)
 
     def _send(self, operation: Operation[Any]) -> Reply:
-        if self._plain:
-            return ask(self.client, operation.command, resend=operation.resend)
-        if not operation.resend:
-            return _only(exchange(self.client, operation.at.key, [operation.command]))
-        if operation.script is not None:
-            try:
-                return self.client.execute_command(*operation.command, NEVER_DECODE=True)
-            except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
-                return _only(exchange(self.client, operation.at.key, [operation.command]))
-        if _has_decoder(self.client, operation.command[0]):
-            return _only(exchange(self.client, operation.at.key, [operation.command]))
-        return self.client.execute_command(
-            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
-        )
+        try:
+            if self._plain:
+                return ask(self.client, operation.command, resend=operation.resend)
+            if operation.resend and not _has_decoder(self.client, operation.command[0]):
+                return self.client.execute_command(*operation.command, **_options(operation))
+        except (ConnectionError, TimeoutError) as error:
+            tell(error, writes=operation.writes)
+            raise
+        except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+            if self._plain or operation.script is None:
+                raise
+        return _only(exchange(self.client, operation.at.key, [operation.command]))
 
 
 class Awaiting(Shell):
@@ -298,7 +301,7 @@ class Awaiting(Shell):
         await self._drive(_transacted(queue, await aexchange(self.client, queue.key, commands)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
-        await self.client.initialize()
+        await ainitialize(self.client)
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
             commands = _with_sources([operations[number] for number in numbers])
@@ -337,6 +340,9 @@ class Awaiting(Shell):
     ) -> tuple[int, list[bytes]]:
         try:
             return scanned(await self.client.execute_command(*_scan(cursor, space.pattern), **node))
+        except (ConnectionError, TimeoutError) as error:
+            tell(error, writes=False)
+            raise
         except ResponseError as error:
             await self._drive(unscanned(space, error))
             raise
@@ -377,20 +383,18 @@ class Awaiting(Shell):
         return operation.result(reply)
 
     async def _send(self, operation: Operation[Any]) -> Reply:
-        if self._plain:
-            return await aask(self.client, operation.command, resend=operation.resend)
-        if not operation.resend:
-            return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-        if operation.script is not None:
-            try:
-                return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
-            except (ClusterError, TryAgainError):
-                return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-        if _has_decoder(self.client, operation.command[0]):
-            return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-        return await self.client.execute_command(
-            *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
-        )
+        try:
+            if self._plain:
+                return await aask(self.client, operation.command, resend=operation.resend)
+            if operation.resend and not _has_decoder(self.client, operation.command[0]):
+                return await self.client.execute_command(*operation.command, **_options(operation))
+        except (ConnectionError, TimeoutError) as error:
+            tell(error, writes=operation.writes)
+            raise
+        except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+            if self._plain or operation.script is None:
+                raise
+        return _only(await aexchange(self.client, operation.at.key, [operation.command]))
 
 
 def _perform(verb: Verb[T]) -> Asking[T]:
@@ -573,11 +577,13 @@ def _has_decoder(client: Any, command: str) -> bool:
     return command in _DECODED and command in getattr(client, "response_callbacks", ())
 
 
-def _cache_keys(operation: Operation[Any]) -> list[bytes]:
-    """Return what redis-py's client-side cache asks for: all keys that a read depends on."""
-    if operation.command[0] == "JSON.MGET":
-        return list(operation.command[1:-1])
-    return [operation.at.key]
+def _options(operation: Operation[Any]) -> dict[str, Any]:
+    """Return redis-py's options: its client-side cache asks for all keys that are read."""
+    if operation.script is not None:
+        return {"NEVER_DECODE": True}
+    many = operation.command[0] == "JSON.MGET"
+    keys = list(operation.command[1:-1]) if many else [operation.at.key]
+    return {"NEVER_DECODE": True, "keys": keys}
 
 
 def _scan(cursor: int, pattern: bytes) -> tuple[Any, ...]:

@@ -46,9 +46,12 @@ class Fault:
     Attributes:
         mode: ``close``: the server executes it, its reply is thrown away, the client's connection
             is closed; ``swallow``: the same, but the connection stays open and silent; ``cut``:
-            only the first `after` bytes arrive, then both connections are reset.
+            only the first `after` bytes arrive, then both connections are reset; ``reply``: the
+            server executes it, the client gets the first `after` bytes of what comes back, then
+            both connections are closed.
         times: how many requests it still applies to.
         hits: how many it was applied to.
+        ended: set when the connection that it was applied to has been closed.
     """
 
     def __init__(self, mode: str, marker: bytes, times: int = 1, after: int = 0) -> None:
@@ -57,6 +60,7 @@ class Fault:
         self.times = times
         self.after = after
         self.hits = 0
+        self.ended = threading.Event()
         self._lock = threading.Lock()
 
     def takes(self, data: bytes | bytearray) -> bool:
@@ -182,6 +186,7 @@ class _Pair:
         self.relay, self.client, self.server = relay, client, server
         self.doomed: Fault | None = None
         self.cutting = False
+        self.passed = 0  # bytes of a reply that is to be cut
         self.answered = True
         self.threads = [
             threading.Thread(target=work, daemon=True) for work in (self._up, self._down)
@@ -198,7 +203,8 @@ class _Pair:
         self.server.close()
 
     def close(self, *, reset: bool = False) -> None:
-        for end in (self.client, self.server):
+        # The server's first: when the client learns of it, no byte reaches the server any more.
+        for end in (self.server, self.client):
             with contextlib.suppress(OSError):
                 if reset:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -214,6 +220,7 @@ class _Pair:
                 fault = self.relay._fault
                 if fault is not None and fault.cuts(pending):
                     self._cut(bytes(pending[: fault.after]))
+                    fault.ended.set()
                     return
                 while (size := _request_size(pending)) and len(pending) >= size:
                     self._forward(bytes(pending[:size]))
@@ -232,8 +239,10 @@ class _Pair:
 
     def _forward(self, request: bytes) -> None:
         fault = self.relay._fault
+        if self.doomed is not fault and self.passed:
+            self.doomed = None  # the reply was shorter than where it was to be cut
         if fault is not None and fault.mode != "cut" and fault.takes(request):
-            self.doomed = fault
+            self.doomed, self.passed = fault, 0
         self.relay._count(requests=1, turns=int(self.answered), up=len(request))
         self.answered = False
         self.server.sendall(request)
@@ -242,16 +251,22 @@ class _Pair:
         try:
             while data := self.server.recv(1 << 20):
                 self.answered = True
-                if self.doomed is not None:
-                    if self.doomed.mode == "close":
-                        break
+                doomed = self.doomed  # as it is now: the client may send more when it has this
+                if doomed is not None and doomed.mode == "swallow":
                     continue
+                if doomed is not None:
+                    data = data[: doomed.after - self.passed]
+                    self.passed += len(data)
                 self.relay._count(down=len(data))
                 self.client.sendall(data)
+                if doomed is not None and self.passed == doomed.after:
+                    break
         except OSError:
             pass
         if not self.cutting:
             self.close()
+        if self.doomed is not None:
+            self.doomed.ended.set()
 
 
 def _request_size(data: bytearray) -> int:

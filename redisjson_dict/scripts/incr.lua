@@ -5,6 +5,10 @@
 -- will be.
 path = follow(path, 3, steps + 2)
 local text = redis.pcall('JSON.GET', key, path)
+if type(text) == 'table' then -- a foreign key, or a user who may not
+  local why = absence()
+  return why[1] == '!' and why or text
+end
 local now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
 if not now then
   local why = absence()
