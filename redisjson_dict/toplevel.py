@@ -220,7 +220,7 @@ def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
     if space.clustered:
         places = space.places(keys)
         return _each(space, places, [[place] for place in places], documents.read_many)
-    return documents.read_keys(space.document(""), keys)
+    return documents.read_keys(space.places(keys[:1])[0], keys)
 
 
 def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[str, Any]]:

@@ -171,9 +171,9 @@ def test_documented_user_can_do_every_verb_and_needs_every_right(corner: Corner,
         call(d)
         used |= corner.used()
 
-    assert used - {"client|setinfo"} == set(rule)
+    assert used - {"client|setinfo", "json.mget"} == set(rule)
     refused = {entry[b"object"] for entry in corner.root.execute_command("ACL", "LOG")}
-    assert refused <= {b"client|setinfo"}
+    assert refused <= {b"client|setinfo", b"json.mget"}  # what is tried, and not needed
 
 
 @pytest.mark.parametrize("command", WRITER)
