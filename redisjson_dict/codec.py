@@ -1,10 +1,10 @@
 """Python values to JSON text and back, strictly and exactly. Knows nothing of places or Redis.
 
 Theory of operation. orjson does the coding. It is fast, but more generous than this package: it
-writes NaN as ``null`` and accepts enums and UUIDs. So a survey of the value, level by level, looks
-at the types that occur; anything unusual goes to `_Plain`, the one definition of what is accepted,
-which walks the value in Python, converts what may be converted and names the place of what may
-not.
+writes NaN as ``null`` and accepts enums and UUIDs. So the value is copied, level by level, and the
+types that occur are looked at; anything unusual goes to `_Plain`, the one definition of what is
+accepted, which walks the value in Python, converts what may be converted and names the place of
+what may not.
 
 Floats are spelled for the server's own parser, see `floats`; where no spelling carries one, the
 write is followed by the missing ulp (`Repair`).
@@ -22,9 +22,23 @@ import orjson
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
-__all__ = ["Encoded", "Repair", "brief", "decode", "encode", "is_live", "plain", "to_python"]
+__all__ = [
+    "LARGEST",
+    "Encoded",
+    "Repair",
+    "brief",
+    "decode",
+    "encode",
+    "is_light",
+    "is_live",
+    "plain",
+    "to_python",
+]
 
 Default = Callable[[Any], Any] | None
+
+LARGEST = 512 * 1024 * 1024
+"""Bytes in one argument: the server's proto-max-bulk-len."""
 
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -32,9 +46,13 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 _LEVELS = 127  # what the server's parser takes
+_WIDE = 2**17  # containers in one level; few documents have that many
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
 _SCALARS = frozenset((str, int, float, bool, type(None)))
 _CONTAINERS = frozenset((dict, list, tuple))
+_HEAVY = 32 * 1024 * 1024  # bytes: about a second
+_EACH = 300  # as many bytes take as long as storing one text
+_STEPS = frozenset((str, int))
 _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
 _COMMON = _SCALARS | _CONTAINERS
 
@@ -100,7 +118,18 @@ def decode(text: bytes | str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise ValueRangeError(f"what the server sent cannot be decoded: {error}") from error
+        raise ValueRangeError(
+            f"what the server sent cannot be decoded: {error}; the text itself is __cause__.doc of "
+            "this error, which is all there is after a verb that takes out, as pop does"
+        ) from error
+
+
+def is_light(texts: Sequence[bytes]) -> bool:
+    """Return whether the server takes so many texts quickly.
+
+    The client would give up waiting for heavier ones, and redis-py then sends them up to ten times.
+    """
+    return sum(map(len, texts)) + _EACH * len(texts) < _HEAVY
 
 
 def plain(value: Any, default: Default = None, depth: int = 0) -> Any:
@@ -131,14 +160,15 @@ def is_live(value: Any) -> bool:
 
 def _encode_container(value: Any, depth: int) -> Encoded | None:
     """Encode JSON's own types; None when something else is among them."""
-    floats = _survey(value, depth)  # first: orjson does not survive tuples nested too deep
-    if floats is None:
+    looked_at = _snapshot(value, depth)
+    if looked_at is None:
         return None
+    copied, floats = looked_at
     try:
-        text = orjson.dumps(value, option=_OPTIONS)
+        text = orjson.dumps(copied, option=_OPTIONS)
     except TypeError:
         return None
-    return _exact(value, text) if floats else Encoded(text)
+    return _exact(copied, text) if floats else Encoded(text)
 
 
 def _encode_plain(value: Any) -> Encoded:
@@ -177,30 +207,93 @@ _SCALAR_ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
 }
 
 
-def _survey(value: Any, depth: int) -> bool | None:
-    """Look at every item once, level by level.
+def _snapshot(value: Any, depth: int) -> tuple[Any, bool] | None:
+    """Copy the containers of a value, level by level, and look at every item once.
+
+    Another thread, or a finalizer, may change the value at any moment: what is encoded has to be
+    what was looked at. Tuples become lists, for orjson corrupts memory on tuples nested too deep.
 
     Returns:
-        Whether floats occur; None when the value is not plainly storable and must be walked.
+        The copy, and whether floats occur; None when the value is not plainly storable and must
+        be walked.
     """
-    level = [value]
+    root = _shallow_copy(value)
+    level = [root]
     floats = False
-    while level:
-        depth += 1
-        if depth > _LEVELS:
-            return None
+    for _ in range(depth, _LEVELS):
         items: list[Any] = []
         for container in level:
             items += container.values() if type(container) is dict else container
         kinds = set(map(type, items))
-        if not kinds <= _COMMON:
-            return None
-        if float in kinds:
-            floats = True
-            if not all(map(math.isfinite, [item for item in items if type(item) is float])):
-                return None
-        level = [x for x in items if type(x) in _CONTAINERS] if kinds & _CONTAINERS else []
-    return floats
+        if not (kinds <= _COMMON and (float not in kinds or _all_finite(items))):
+            break
+        floats = floats or float in kinds
+        if not kinds & _CONTAINERS:
+            return root, floats
+        below = _detach(level)
+        if below is None:
+            break
+        level = below
+        if len(level) > _WIDE:
+            _check_spread(value)
+    return None
+
+
+def _all_finite(items: list[Any]) -> bool:
+    return all(map(math.isfinite, [item for item in items if type(item) is float]))
+
+
+def _shallow_copy(container: Any) -> Any:
+    return container.copy() if type(container) is dict else [*container]
+
+
+def _detach(level: list[Any]) -> list[Any] | None:
+    """Put copies in the place of the containers that some of our own hold; return the copies.
+
+    None where one has a name whose comparison is foreign code.
+    """
+    below = []
+    for holder in level:
+        for step, item in holder.items() if type(holder) is dict else enumerate(holder):
+            if type(item) in _CONTAINERS:
+                if type(step) not in _STEPS:
+                    return None
+                # _shallow_copy in place: this loop is most of what encoding costs
+                holder[step] = item = item.copy() if type(item) is dict else [*item]
+                below.append(item)
+    return below
+
+
+def _check_spread(value: Any) -> None:
+    """Refuse what is small only because it holds the same containers again and again."""
+    if _spread(value, 0, {}) * 2 > LARGEST:
+        raise ValueRangeError(
+            "written out, the containers that the value holds several times are more than the "
+            f"{LARGEST} bytes that the server takes"
+        )
+
+
+def _spread(value: Any, depth: int, known: dict[int, int]) -> int:
+    """Count the items of a container, written out, down to the deepest level that is taken."""
+    if depth > _LEVELS:
+        return 0
+    found = known.get(id(value))
+    if found is None:
+        items = list(value.values()) if type(value) is dict else value
+        found = len(items) + sum(
+            _spread(item, depth + 1, known) for item in items if type(item) in _CONTAINERS
+        )
+        known[id(value)] = found
+    return found
+
+
+def _detached(value: Any) -> Any:
+    """Return what nobody else changes: another thread, or default=, may be adding to a value."""
+    if type(value) in _CONTAINERS:
+        return _shallow_copy(value)
+    if isinstance(value, (Mapping, Sequence)) and is_live(value):
+        return value.to_python()  # type: ignore[union-attr]  # live values have it
+    return value
 
 
 class _Plain:
@@ -264,8 +357,7 @@ class _Plain:
             self._open.discard(id(value))
 
     def _container(self, value: Any) -> Any:
-        if isinstance(value, (Mapping, Sequence)):
-            value = to_python(value) if is_live(value) else value
+        value = _detached(value)
         if isinstance(value, Mapping):
             self._check_depth()
             return self._members(value)

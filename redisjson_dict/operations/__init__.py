@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from redisjson_dict.codec import Encoded, Repair, decode, encode
+from redisjson_dict.codec import LARGEST, Encoded, Repair, decode, encode
 from redisjson_dict.errors import (
     ConflictError,
     StaleLocationError,
@@ -33,6 +33,7 @@ from redisjson_dict.replies import (
 from redisjson_dict.scripts import Script, script
 
 __all__ = [
+    "MANY",
     "MISSING",
     "UNCHANGED",
     "UNDONE",
@@ -68,11 +69,14 @@ UNCHANGED: Any = object()
 UNDONE: Any = object()
 """What an operation results in when its script did nothing because it would be too much for it."""
 
+MANY = 500_000
+"""Documents, members or paths in one script: more keep the server from answering for seconds, until
+it is declared BUSY; before Redis 7, it closes the connection at twice as many arguments."""
+
 MISSING: Any = object()
 """What a read gives for a place that is not there, where that is no error."""
 
 _WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
-_LARGEST = 512 * 1024 * 1024  # bytes in one argument: the server's proto-max-bulk-len
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
     dict: "object",
@@ -329,9 +333,9 @@ def encode_elements(
 
 
 def _bounded(encoded: Encoded) -> Encoded:
-    if len(encoded.text) > _LARGEST:
+    if len(encoded.text) > LARGEST:
         raise ValueRangeError(
-            f"the value has {len(encoded.text)} bytes as JSON; the server takes {_LARGEST}"
+            f"the value has {len(encoded.text)} bytes as JSON; the server takes {LARGEST}"
         )
     return encoded
 

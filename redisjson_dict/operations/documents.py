@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redisjson_dict.codec import decode
+from redisjson_dict.codec import decode, is_light
+from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
+    MANY,
     MISSING,
     Container,
     Operation,
@@ -48,9 +50,8 @@ def assign(at: Location, value: Any) -> Operation[None]:
     """Store a document with its lifetime, in one atomic step; a foreign key is refused."""
     encoded = encode_at(at, value)
     repairs = repair_arguments(at, encoded.repairs)
-    return _documents(
-        "put", at, [at.key], nothing, encoded.text, at.settings.lifetime(), *repairs, resend=True
-    )
+    arguments = (encoded.text, at.settings.lifetime(), *repairs)
+    return _documents("put", at, [at.key], nothing, *arguments, resend=is_light([encoded.text]))
 
 
 def setdefault(at: Location, value: Any) -> Operation[Any]:
@@ -84,8 +85,17 @@ def rename(at: Location, to: Location) -> Operation[None]:
 
 
 def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]:
-    """Store several documents in one atomic step; with a foreign key among them none is."""
-    texts: list[Any] = []
+    """Store several documents in one atomic step; with a foreign key among them none is.
+
+    Raises:
+        ValueRangeError: so many that the server would not answer others for seconds.
+    """
+    if len(places) > MANY:
+        raise ValueRangeError(
+            f"{len(places)} documents are more than {MANY}, the most that are stored in one step, "
+            "which nobody can interrupt: update in parts; nothing was sent"
+        )
+    texts: list[bytes] = []
     needed: list[Any] = []
     for number, (at, value) in enumerate(zip(places, values, strict=True)):
         encoded = encode_at(at, value)
@@ -101,7 +111,7 @@ def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]
         *texts,
         places[0].settings.lifetime(),
         *needed,
-        resend=True,
+        resend=is_light(texts),
     )
 
 

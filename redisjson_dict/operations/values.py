@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode
+from redisjson_dict.codec import decode, is_light
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
+    MANY,
     Flow,
     Found,
     Operation,
@@ -92,8 +93,11 @@ def assign(at: Location, value: Any) -> Verb[None]:
         return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)
     if encoded.repairs or at.counted_from_end:
         repairs = repair_arguments(at, encoded.repairs)
-        return scripted("store", at, nothing, encoded.text, *repairs, resend=True)
-    return Operation(at, ("JSON.SET", at.key, at.path, encoded.text), _stored, resend=True)
+        return scripted(
+            "store", at, nothing, encoded.text, *repairs, resend=is_light([encoded.text])
+        )
+    command = ("JSON.SET", at.key, at.path, encoded.text)
+    return Operation(at, command, _stored, resend=is_light([encoded.text]))
 
 
 def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
@@ -103,7 +107,10 @@ def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
         fresh = decode(encoded.text)
         return revise(at, lambda _: (None, fresh), wants)
     repairs = repair_arguments(at, encoded.repairs)
-    return scripted("replace", at, nothing, wants, encoded.text, *repairs, resend=True, wants=wants)
+    arguments = (wants, encoded.text, *repairs)
+    return scripted(
+        "replace", at, nothing, *arguments, resend=is_light([encoded.text]), wants=wants
+    )
 
 
 def delete(at: Location) -> Verb[None]:
@@ -130,6 +137,12 @@ def length(at: Location, wants: str = "") -> Verb[int]:
 
 def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "") -> Verb[Found]:
     """Read several places below one: what is there, as `fetch` gives it, by the paths' keys."""
+    if len(paths) > MANY:
+        raise ValueRangeError(
+            f"{len(paths)} paths below {at.describe()} are more than {MANY}, the most that are "
+            "read in one step: ask in parts, or use to_python()",
+            location=at.describe(),
+        )
     children = {key: at.descend(path) for key, path in paths.items()}
     if not all(child.readable for child in children.values()):
         return inspect(at, lambda value, steps: _picked(at.hold(steps), value, paths), wants)
