@@ -13,6 +13,7 @@ write is followed by the missing ulp (`Repair`).
 from __future__ import annotations
 
 import math
+import operator
 from collections import UserString
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, NoReturn
@@ -33,6 +34,7 @@ __all__ = [
     "is_live",
     "plain",
     "to_python",
+    "whole",
 ]
 
 Default = Callable[[Any], Any] | None
@@ -151,6 +153,15 @@ def to_python(value: Any) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, (str, *_NOT_ARRAYS)):
         return [to_python(item) for item in value]
     return value
+
+
+def whole(number: Any) -> int:
+    """Return an index as plain int: a subclass may show, compare or convert itself as another one.
+
+    Raises:
+        TypeError: it has no `__index__`.
+    """
+    return int.__int__(operator.index(number))
 
 
 def is_live(value: Any) -> bool:

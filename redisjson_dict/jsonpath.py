@@ -41,6 +41,7 @@ def expression(jsonpath: str, below_root: bool) -> bytes:
     """
     if not isinstance(jsonpath, str):
         raise UnsupportedValueError(f"a JSONPath is str, not {type(jsonpath).__name__}")
+    jsonpath = str.__str__(jsonpath)  # of a subclass the text that will be sent
     problem = _characters(jsonpath) or _structure(jsonpath, below_root)
     if problem:
         raise ValueRangeError(f"JSONPath {jsonpath[:200]!a} {problem}")
