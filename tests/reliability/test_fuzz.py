@@ -472,3 +472,119 @@ def test_prefixes_keep_to_themselves(client, prefix, prefix_of_two):
     assert one.popitem() == ("k", "mine")
     one.clear()
     assert all(other["k"] == "theirs" for other in others)
+
+
+# Subclasses of str, int and float that are not what they say.
+
+
+class Liar(str):
+    __slots__ = ()
+
+    def __len__(self) -> int:
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter("")
+
+    def __getitem__(self, _: Any) -> str:
+        return "."
+
+    def __str__(self) -> str:
+        return ""
+
+    def __format__(self, _: str) -> str:
+        return ""
+
+    def startswith(self, *_: Any) -> bool:
+        return True
+
+    def encode(self, *_: Any) -> bytes:
+        return '$["\u0100"]x y'.encode()  # which aborts the server
+
+
+class Position(int):
+    def __int__(self) -> int:
+        return 2**70
+
+    __index__ = __int__
+
+    def __lt__(self, _: object) -> bool:
+        return False
+
+    __gt__ = __lt__
+
+    def __repr__(self) -> str:
+        return "0]..*"
+
+    __str__ = __repr__
+
+    def bit_length(self) -> int:
+        return 1
+
+
+class Span(float):
+    def __float__(self) -> float:
+        return float("nan")
+
+    def __le__(self, _: object) -> bool:
+        return True
+
+    __ge__ = __le__
+
+    def __round__(self, *_: Any) -> Any:
+        return "k1 X"
+
+    def __mul__(self, _: object) -> Any:
+        return self
+
+
+def test_text_that_lies_is_its_text(client, prefix, d):
+    process = client.info("server")["process_id"]
+    d["doc"] = {"a": "x"}
+
+    with pytest.raises(ValueRangeError):
+        d["doc"].query(Liar("\u0100"))
+    assert d["doc"].query(Liar("$.a")) == ["x"]
+    for other, key in (
+        (RedisJSONDict(client, Liar(f"{prefix}one:")), "one:k"),
+        (RedisJSONDict(client, namespace=Liar(f"{prefix}two")), "two:k"),
+    ):
+        other["k"] = Liar("v")
+        assert json.loads(client.execute_command("JSON.GET", prefix + key)) == "v"
+    d["doc"].concat(Liar("a"), Liar("y"))
+    d.rename(Liar("doc"), Liar("new"))
+    assert d["new"] == {"a": "xy"}
+    assert client.info("server")["process_id"] == process
+
+
+def test_numbers_that_lie_are_their_value(d):
+    one, two, far = Position(1), Position(2), Position(2**80)
+    d["doc"] = {"list": [0, 1, 2, 3], "n": 1}
+    array = d["doc", "list"]
+
+    assert array[one] == d["doc", "list", one] == 1
+    assert array[one:two] == [1]
+    assert array.index(1, one, two) == 1
+    with pytest.raises(IndexError):
+        array[far] = 5
+    with pytest.raises(OverflowError):
+        array.insert(far, 5)
+    array.append(4, maxlen=Position(4))
+    array.trim(one, far)
+    array *= two
+    assert array == [2, 3, 4] * 2
+    assert d["doc"].incr("n", two) == 3
+
+
+def test_times_that_lie_are_their_value(client, prefix, d):
+    d["doc"] = 1
+    d.expire("doc", Span(100.0))
+    assert 90 < d.ttl("doc") <= 100
+    for far in (Span(1e300), Span("nan"), Position(2**80)):
+        with pytest.raises(ValueRangeError):
+            d.expire("doc", far)
+        with pytest.raises(ValueRangeError):
+            d.expireat("doc", far)
+        with pytest.raises(ValueRangeError):
+            RedisJSONDict(client, prefix, expire=far)
+    assert 90 < d.ttl("doc") <= 100
