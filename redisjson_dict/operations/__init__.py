@@ -70,7 +70,7 @@ UNDONE: Any = object()
 """What an operation results in when its script did nothing because it would be too much for it."""
 
 MANY = 500_000
-"""Documents, members or paths in one script: more keep the server from answering for seconds, until
+"""Documents in one script: more keep the server from answering for seconds, until
 it is declared BUSY; before Redis 7, it closes the connection at twice as many arguments."""
 
 MISSING: Any = object()

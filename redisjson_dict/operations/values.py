@@ -9,7 +9,6 @@ from redisjson_dict.codec import decode, is_light
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
-    MANY,
     Flow,
     Found,
     Operation,
@@ -44,6 +43,8 @@ __all__ = [
     "read",
     "replace",
 ]
+
+_MANY = 100_000  # paths in one script: a few seconds in which nobody else is answered
 
 
 def fetch(at: Location) -> Verb[Any]:
@@ -137,9 +138,9 @@ def length(at: Location, wants: str = "") -> Verb[int]:
 
 def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "") -> Verb[Found]:
     """Read several places below one: what is there, as `fetch` gives it, by the paths' keys."""
-    if len(paths) > MANY:
+    if len(paths) > _MANY:
         raise ValueRangeError(
-            f"{len(paths)} paths below {at.describe()} are more than {MANY}, the most that are "
+            f"{len(paths)} paths below {at.describe()} are more than {_MANY}, the most that are "
             "read in one step: ask in parts, or use to_python()",
             location=at.describe(),
         )
