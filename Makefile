@@ -3,12 +3,15 @@ PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
 
-.PHONY: help demo test reliability check format lint types clean
+SECONDS ?= 60
+
+.PHONY: help demo test reliability fuzz check format lint types clean
 
 help:
 	@echo "make demo    run the main example on an embedded server"
 	@echo "make test    run the whole test suite (TESTS='-k append' for a part)"
 	@echo "make reliability  the long form of tests/reliability: faults, load, hostile input"
+	@echo "make fuzz    atheris on location, codec, jsonpath and verbs, SECONDS=60 in all"
 	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make clean   remove what the targets made"
@@ -39,6 +42,18 @@ test: .venv/test
 reliability: .venv/test
 	RELIABILITY=full $(BIN)/python -m pytest tests/reliability $(TESTS)
 
+.venv/fuzz: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	@touch $@ .venv/test .venv/server
+
+# The corpus grows below .fuzz; a finding is left there, with the bytes that show it.
+fuzz: .venv/fuzz
+	@for target in location codec jsonpath verbs; do \
+		mkdir -p .fuzz/$$target || exit 1; \
+		$(BIN)/python tests/reliability/fuzz $$target .fuzz/$$target -artifact_prefix=.fuzz/$$target- \
+			-max_total_time=$$(( ($(SECONDS) + 3) / 4 )) -max_len=400 -print_final_stats=1 || exit 1; \
+	done
+
 format: .venv/lint
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -54,4 +69,4 @@ types: .venv/lint
 check: lint types test
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -2,14 +2,12 @@
 
 Theory of operation. orjson does the coding. It is fast, but more generous than this package: it
 writes NaN as ``null``, accepts enums and UUIDs, and corrupts memory on tuples nested deep. So a
-survey looks at the value first, level by level; anything unusual goes to `_Plain`, the one
-definition of what is accepted, which walks the value in Python, converts what may be converted and
-names the place of what may not.
+survey looks at the types that occur first, level by level, by the garbage collector's own walk,
+which runs in C; anything unusual goes to `_Plain`, the one definition of what is accepted, which
+walks the value in Python, converts what may be converted and names the place of what may not.
 
-The survey costs about as much as the coding, because nearly all of it runs in C. It leans on the
-garbage collector: what the collector does not track is of a type implemented in C that can hold no
-reference cycle (text, numbers, None, and containers of nothing else), and of those orjson itself
-refuses what is not JSON. So only the few tracked objects need their types looked at.
+What is encoded has to be what was looked at. Where other threads run, which may change the value at
+any moment, a copy is surveyed and encoded.
 
 Floats are spelled for the server's own parser, see `floats`; where no spelling carries one, the
 write is followed by the missing ulp (`Repair`).
@@ -18,9 +16,11 @@ write is followed by the missing ulp (`Repair`).
 from __future__ import annotations
 
 import math
+import operator
 from collections import UserString
 from collections.abc import Callable, Mapping, Sequence
-from gc import get_referents, is_tracked
+from gc import get_referents
+from threading import active_count
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -29,18 +29,25 @@ from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.floats import respell, spell
 
 __all__ = [
+    "HEAVY",
+    "LARGEST",
     "Encoded",
     "Repair",
     "brief",
     "decode",
     "encode",
     "encode_many",
+    "is_light",
     "is_live",
     "plain",
     "to_python",
+    "whole",
 ]
 
 Default = Callable[[Any], Any] | None
+
+LARGEST = 512 * 1024 * 1024
+"""Bytes in one argument: the server's proto-max-bulk-len."""
 
 _OPTIONS = (
     orjson.OPT_PASSTHROUGH_SUBCLASS
@@ -48,9 +55,16 @@ _OPTIONS = (
     | orjson.OPT_PASSTHROUGH_DATETIME
 )
 _LEVELS = 127  # what the server's parser takes
+_WIDE = 2**17  # containers in one level; few documents have that many
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 _CONTAINERS = frozenset((dict, list, tuple))
+HEAVY = 32 * 1024 * 1024
+"""Bytes that keep a server busy for about a second: a client might give up waiting for more."""
+_EACH = 300  # as many bytes take as long as storing one text
+_STEPS = frozenset((str, int))
 _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
+_COMMON = _SCALARS | _CONTAINERS
 
 
 class Repair(NamedTuple):
@@ -105,23 +119,22 @@ def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:
     return _encode_plain(_Plain(default, depth).convert(value))
 
 
-def encode_many(values: list[Any], depth: int = 0) -> list[bytes] | None:
-    """Return the texts of several values, looked at together, which is what small ones cost most.
+def encode_many(values: list[Any]) -> list[bytes] | None:
+    """Return the texts of several documents, looked at together: that is what small ones cost most.
 
-    Args:
-        values: as for `encode`.
-        depth: how many levels of nesting lie above each.
-
-    Returns:
-        None where one of them needs more than a spelling: then `encode` each.
+    None where one of them needs more than a spelling: then `encode` each.
     """
-    if not _is_common(values, depth - 1):
+    copied = _settled(values, -1)
+    kinds = None if copied is None else _survey(copied, -1)
+    if copied is None or kinds is None:
         return None
     try:
-        texts = [orjson.dumps(value, None, _OPTIONS) for value in values]
+        texts = [orjson.dumps(value, None, _OPTIONS) for value in copied]
     except TypeError:
         return None
-    if any([b"null" in text for text in texts]) and not _is_finite(values):
+    if float not in kinds:
+        return texts
+    if any([b"null" in text for text in texts]) and not _is_finite(copied):
         return None
     respelled = [respell(text) for text in texts]
     return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
@@ -137,7 +150,18 @@ def decode(text: bytes | str) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise ValueRangeError(f"what the server sent cannot be decoded: {error}") from error
+        raise ValueRangeError(
+            f"what the server sent cannot be decoded: {error}; the text itself is __cause__.doc of "
+            "this error, which is all there is after a verb that takes out, as pop does"
+        ) from error
+
+
+def is_light(texts: Sequence[bytes]) -> bool:
+    """Return whether the server takes so many texts quickly.
+
+    The client would give up waiting for heavier ones, and redis-py then sends them up to ten times.
+    """
+    return sum(map(len, texts)) + _EACH * len(texts) < HEAVY
 
 
 def plain(value: Any, default: Default = None, depth: int = 0) -> Any:
@@ -161,6 +185,15 @@ def to_python(value: Any) -> Any:
     return value
 
 
+def whole(number: Any) -> int:
+    """Return an index as plain int: a subclass may show, compare or convert itself as another one.
+
+    Raises:
+        TypeError: it has no `__index__`.
+    """
+    return int.__int__(operator.index(number))
+
+
 def is_live(value: Any) -> bool:
     """Return whether a value is a live one of this package, with a `to_python` that fetches it."""
     return getattr(type(value), "_fetchable", False) is True
@@ -168,12 +201,16 @@ def is_live(value: Any) -> bool:
 
 def _encode_container(value: Any, depth: int) -> Encoded | None:
     """Encode JSON's own types; None when something else is among them."""
-    if not _is_common(value, depth):
+    value = _settled(value, depth)
+    kinds = None if value is None else _survey(value, depth)
+    if kinds is None:
         return None
     try:
-        text = orjson.dumps(value, option=_OPTIONS)
+        text = orjson.dumps(value, None, _OPTIONS)
     except TypeError:
         return None
+    if float not in kinds:
+        return Encoded(text)
     if b"null" in text and not _is_finite(value):
         return None
     return _exact(value, text)
@@ -215,15 +252,25 @@ _ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
 }
 
 
-def _is_common(value: Any, depth: int) -> bool:
-    """Return whether a value holds only what orjson codes as it should, not nested too deep."""
+def _survey(value: Any, depth: int) -> set[type] | None:
+    """Look at every item, level by level.
+
+    Returns:
+        The types that occur; None when the value is not plainly storable and must be walked.
+    """
     items = [value]
-    while items:
-        depth += 1
-        if depth >= _LEVELS or not _CONTAINERS.issuperset(map(type, filter(is_tracked, items))):
-            return False
+    found: set[type] = set()
+    for _ in range(depth, _LEVELS):
+        kinds = set(map(type, items))
+        if not kinds <= _COMMON:
+            return None
+        found |= kinds
+        if not kinds & _CONTAINERS:
+            return found
+        if len(items) > _WIDE:
+            _check_crowd(value, items)
         items = get_referents(*items)
-    return True
+    return None
 
 
 def _is_finite(value: Any) -> bool:
@@ -234,6 +281,85 @@ def _is_finite(value: Any) -> bool:
             return False
         items = get_referents(*items)
     return True
+
+
+def _settled(value: Any, depth: int) -> Any:
+    """Return a value that no other thread changes: a copy of its containers where others run.
+
+    None where one has a name whose comparison is foreign code, or is nested too deep.
+    """
+    if active_count() == 1:
+        return value
+    root = _shallow_copy(value)
+    level = [root]
+    for _ in range(depth, _LEVELS):
+        below = _detach(level)
+        if below is None:
+            return None
+        if not below:
+            return root
+        if len(below) > _WIDE:
+            _check_crowd(value, below)
+        level = below
+    return None
+
+
+def _shallow_copy(container: Any) -> Any:
+    return container.copy() if type(container) is dict else [*container]
+
+
+def _detach(level: list[Any]) -> list[Any] | None:
+    """Put copies in the place of the containers that some of our own hold; return the copies.
+
+    None where one has a name whose comparison is foreign code.
+    """
+    below = []
+    for holder in level:
+        for step, item in holder.items() if type(holder) is dict else enumerate(holder):
+            if type(item) in _CONTAINERS:
+                if type(step) not in _STEPS:
+                    return None
+                # _shallow_copy in place: this loop is most of what encoding costs
+                holder[step] = item = item.copy() if type(item) is dict else [*item]
+                below.append(item)
+    return below
+
+
+def _check_crowd(value: Any, items: list[Any]) -> None:
+    """Refuse what is small only because it holds the same containers again and again."""
+    crowd = [id(item) for item in items if type(item) in _CONTAINERS]
+    if (
+        len(crowd) > _WIDE
+        and len(set(crowd)) * 2 < len(crowd)
+        and _spread(value, 0, {}) * 2 > LARGEST
+    ):
+        raise ValueRangeError(
+            "written out, the containers that the value holds several times are more than the "
+            f"{LARGEST} bytes that the server takes"
+        )
+
+
+def _spread(value: Any, depth: int, known: dict[int, int]) -> int:
+    """Count the items of a container, written out, down to the deepest level that is taken."""
+    if depth > _LEVELS:
+        return 0
+    found = known.get(id(value))
+    if found is None:
+        items = list(value.values()) if type(value) is dict else value
+        found = len(items) + sum(
+            _spread(item, depth + 1, known) for item in items if type(item) in _CONTAINERS
+        )
+        known[id(value)] = found
+    return found
+
+
+def _detached(value: Any) -> Any:
+    """Return what nobody else changes: another thread, or default=, may be adding to a value."""
+    if type(value) in _CONTAINERS:
+        return _shallow_copy(value)
+    if isinstance(value, (Mapping, Sequence)) and is_live(value):
+        return value.to_python()  # type: ignore[union-attr]  # live values have it
+    return value
 
 
 class _Plain:
@@ -297,8 +423,7 @@ class _Plain:
             self._open.discard(id(value))
 
     def _container(self, value: Any) -> Any:
-        if isinstance(value, (Mapping, Sequence)):
-            value = to_python(value) if is_live(value) else value
+        value = _detached(value)
         if isinstance(value, Mapping):
             self._check_depth()
             return self._members(value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import (
     Callable,
     Iterable,
@@ -14,7 +13,7 @@ from collections.abc import (
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
-from redisjson_dict.codec import is_live
+from redisjson_dict.codec import is_live, whole
 from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
 from redisjson_dict.execute import Blocking
 from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
@@ -487,14 +486,14 @@ class JSONArray(Live, MutableSequence[Any]):
     def __mul__(self, times: SupportsIndex) -> list[Any]:
         if not hasattr(type(times), "__index__"):
             return NotImplemented
-        return self.to_python() * operator.index(times)
+        return self.to_python() * whole(times)
 
     __rmul__ = __mul__
 
     def __imul__(self, times: SupportsIndex) -> Self:
         if not hasattr(type(times), "__index__"):
             return NotImplemented
-        self._run(arrays.repeat(self._at, operator.index(times)))
+        self._run(arrays.repeat(self._at, whole(times)))
         return self
 
     def __reduce__(self) -> tuple[type, tuple[Any, ...]]:

@@ -28,9 +28,9 @@ def milliseconds(time: Seconds) -> int:
         ValueRangeError: it is below one millisecond, NaN, or too long.
     """
     if isinstance(time, timedelta):
-        seconds = time.total_seconds()
+        seconds = timedelta.total_seconds(time)
     elif isinstance(time, (int, float)) and not isinstance(time, bool):
-        seconds = time
+        seconds = _plain(time)
     else:
         raise UnsupportedValueError(
             f"a time to live is seconds (int or float) or a timedelta, not {type(time).__name__}"
@@ -55,14 +55,20 @@ def moment(when: float | datetime) -> int:
     if isinstance(when, datetime):
         if when.tzinfo is None:
             raise ValueRangeError(f"{when!r} has no time zone: its moment is not known")
-        when = when.timestamp()
+        when = datetime.timestamp(when)
     if isinstance(when, bool) or not isinstance(when, (int, float)):
         raise UnsupportedValueError(
             f"a moment is an aware datetime or seconds since the epoch, not {type(when).__name__}"
         )
+    when = _plain(when)
     if not 0 <= when <= _LONGEST / 1000:
         raise ValueRangeError(f"the moment {when} is not between the epoch and {_LONGEST // 1000}")
     return round(when * 1000)
+
+
+def _plain(number: float) -> float:
+    """Return a number as it is, not as a subclass shows, compares or rounds itself."""
+    return int.__int__(number) if isinstance(number, int) else float.__float__(number)
 
 
 Owner = tuple[threading.Thread, "asyncio.Task[object] | None"]

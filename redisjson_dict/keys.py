@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping
 from typing import Any
 
-from redisjson_dict.codec import brief, is_live
+from redisjson_dict.codec import brief, is_live, whole
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import DEPTH_LIMIT, Location, Step
 
@@ -93,7 +92,7 @@ def text_of_name(key: Any) -> str:
 def index_of(key: Any) -> int:
     """Return an array index, with the error of `list` for anything that is none."""
     try:
-        return _sane(operator.index(key))
+        return _sane(whole(key))
     except TypeError:
         raise TypeError(
             f"list indices must be integers or slices, not {type(key).__name__}"
@@ -106,9 +105,9 @@ def ssize(index: Any) -> int:
     Raises:
         OverflowError: it does not fit, as `list` says it.
     """
-    number = operator.index(index)
+    number = whole(index)
     if -(2**63) <= number < 2**63:
-        return int(number)
+        return number
     raise OverflowError("Python int too large to convert to C ssize_t")
 
 
@@ -129,14 +128,14 @@ def named_items(other: Any, more: Mapping[str, Any]) -> dict[str, Any]:
 def _sane(index: int) -> int:
     """Return an index that can be shown and sent; a larger one is out of range just the same."""
     if index.bit_length() <= _BITS:
-        return int(index)
+        return index
     result: int = 2**_BITS if index > 0 else -(2**_BITS)
     return result
 
 
 def _index_step(step: Any, path: tuple[Any, ...]) -> int:
     try:
-        return _sane(operator.index(step))
+        return _sane(whole(step))
     except TypeError:
         raise UnsupportedValueError(
             f"a path is made of names and indices; {brief(path)} has a {type(step).__name__}"

@@ -121,12 +121,12 @@ def prefix_of(prefix: str, namespace: str | None) -> str:
     """
     if namespace is None:
         if isinstance(prefix, str):
-            return prefix
+            return str.__str__(prefix)
         raise TypeError(f"the prefix is str, not {type(prefix).__name__}")
     if prefix:
         raise TypeError("give a prefix or a namespace, not both")
     if isinstance(namespace, str):
-        return f"{namespace}:"
+        return str.__str__(namespace) + ":"
     raise TypeError(f"the namespace is str, not {type(namespace).__name__}")
 
 

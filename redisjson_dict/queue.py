@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from redisjson_dict.errors import NotReplicatedError, PipelineError
+from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
 from redisjson_dict.expiry import owner
 from redisjson_dict.operations import Flow, Operation, Verb
 
 __all__ = ["Pending", "Queue", "batch_error", "confirm", "name_of", "waiting"]
 
 T = TypeVar("T")
+
+_LARGEST = 2**30 - 2**20
+"""Bytes in one transaction: the server's client-query-buffer-limit, less what it counts itself. It
+closes the connection of a client that sends more."""
 
 
 class Pending(Generic[T]):
@@ -64,7 +68,7 @@ class Queue:
         ended: whether the batch was sent or given up; nothing can be added then.
     """
 
-    __slots__ = ("_owner", "_show", "_slot", "atomic", "entries", "ended", "wait")
+    __slots__ = ("_owner", "_show", "_size", "_slot", "atomic", "entries", "ended", "wait")
 
     def __init__(
         self,
@@ -76,6 +80,7 @@ class Queue:
         self._show = show
         self._slot = slot
         self._owner = owner()
+        self._size = 0
         self.atomic = atomic
         self.wait = wait
         self.ended = False
@@ -107,6 +112,7 @@ class Queue:
 
         Raises:
             PipelineError: it must read first; or its result matters and nobody would get it.
+            ValueRangeError: the server would not take that much in one transaction.
         """
         if self.ended or self._owner != owner():
             raise PipelineError(
@@ -127,6 +133,15 @@ class Queue:
                 "known before the batch is sent: call it through the batch, as in "
                 "'with d.pipeline() as batch: pending = batch.pop(...)'"
             )
+        size = self._size + _size_of(verb)
+        if self.atomic and size > _LARGEST:
+            raise ValueRangeError(
+                f"with {name_of(verb)} at {verb.at.describe()} the batch would have {size} bytes; "
+                f"the server takes {_LARGEST} in one transaction: send several batches, or ask for "
+                "pipeline(atomic=False). Nothing was queued",
+                location=verb.at.describe(),
+            )
+        self._size = size
         pending: Pending[Any] = Pending(self._show)
         self.entries.append((verb, pending))
         return pending
@@ -170,6 +185,12 @@ def confirm(queue: Queue, replies: list[Any]) -> None:
                 f"send it again: the replicas get it when they can (first key: {queue.key!r})",
                 replicas=have,
             )
+
+
+def _size_of(operation: Operation[Any]) -> int:
+    """Return about how many bytes an operation has on the wire and in the server's queue."""
+    command = operation.command
+    return 64 * len(command) + sum([len(part) for part in command if type(part) is bytes])
 
 
 def name_of(operation: Operation[Any]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from redisjson_dict.codec import decode, encode
+from redisjson_dict.codec import decode, encode, whole
 from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -65,7 +64,7 @@ def append(at: Location, value: Any) -> Verb[None]:
 
 def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
     """Add an element at the end and keep only the last `maxlen`, in one atomic step."""
-    maxlen = operator.index(maxlen)
+    maxlen = whole(maxlen)
     if maxlen < 0:
         raise ValueError(f"maxlen is {maxlen}; it must be 0 or more")
     maxlen = min(maxlen, _FAR)
@@ -262,7 +261,7 @@ def reverse(at: Location) -> Verb[None]:
 
 def repeat(at: Location, times: int) -> Verb[None]:
     """Repeat the elements, by compare-and-set on the array."""
-    times = operator.index(times)
+    times = whole(times)
     return revise(at, lambda array: (None, array * times), "array")
 
 
@@ -272,7 +271,7 @@ def _appended(_: Location, reply: Reply) -> None:
 
 
 def _bounded(position: Any) -> int:
-    return max(-_FAR, min(_FAR, operator.index(position)))
+    return max(-_FAR, min(_FAR, whole(position)))
 
 
 def _ends(part: slice) -> tuple[int | None, int | None, int | None]:

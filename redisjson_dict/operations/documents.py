@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from redisjson_dict.codec import decode, encode_many
-from redisjson_dict.errors import NotADocumentError
+from redisjson_dict.codec import HEAVY, LARGEST, decode, encode_many, is_light
+from redisjson_dict.errors import NotADocumentError, ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     ABSENT,
-    LARGEST,
+    MANY,
     MISSING,
     Container,
     Flow,
@@ -65,7 +65,7 @@ def assign(at: Location, value: Any) -> Operation[None]:
     source = script("put")
     needed = repair_arguments(at, repairs) if repairs else ()
     command = ("EVALSHA", source.sha, 1, key, text, settings.lifetime(), *needed)
-    return Operation(at, command, nothing, True, source)
+    return Operation(at, command, nothing, len(text) < HEAVY, source)
 
 
 def setdefault(at: Location, value: Any) -> Operation[Any]:
@@ -99,7 +99,16 @@ def rename(at: Location, to: Location) -> Operation[None]:
 
 
 def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]:
-    """Store several documents in one atomic step; with a foreign key among them none is."""
+    """Store several documents in one atomic step; with a foreign key among them none is.
+
+    Raises:
+        ValueRangeError: so many that the server would not answer others for seconds.
+    """
+    if len(places) > MANY:
+        raise ValueRangeError(
+            f"{len(places)} documents are more than {MANY}, the most that are stored in one step, "
+            "which nobody can interrupt: update in parts; nothing was sent"
+        )
     needed: list[Any] = []
     texts = encode_many(list(values))
     if texts is None or max(map(len, texts)) > LARGEST:
@@ -110,8 +119,8 @@ def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]
             for repair in encoded.repairs:
                 needed += [number, *repair_arguments(at, (repair,))]
     keys = [at.document.key for at in places]
-    lifetime = places[0].settings.lifetime()
-    return _documents("put_many", places[0], keys, nothing, *texts, lifetime, *needed, resend=True)
+    arguments = (*texts, places[0].settings.lifetime(), *needed)
+    return _documents("put_many", places[0], keys, nothing, *arguments, resend=is_light(texts))
 
 
 def ttl(at: Location) -> Operation[float | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode
+from redisjson_dict.codec import decode, is_light
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.location import Location, is_writable, segment
 from redisjson_dict.operations import (
@@ -27,6 +27,7 @@ from redisjson_dict.replies import Reply, absent, only
 
 __all__ = ["clear", "members", "merge", "names", "popitem", "setdefault", "update"]
 
+_MANY = 100_000  # members in one script; more are stored by compare-and-set
 _EMPTY = "popitem(): dictionary is empty"  # as dict says it
 
 
@@ -62,7 +63,8 @@ def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
     """Store several members, each replaced whole, in one atomic step."""
     children = [at.child(name) for name in items]
     encoded = [encode_at(c, value) for c, value in zip(children, items.values(), strict=True)]
-    if not at.writable or not all(child.writable for child in children):
+    few = len(items) <= _MANY
+    if not (few and at.writable and all(child.writable for child in children)):
         fresh = {name: decode(one.text) for name, one in zip(items, encoded, strict=True)}
         return revise(at, lambda value: (None, {**value, **fresh}), "object")
     members = []
@@ -71,9 +73,8 @@ def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
         members += [segment(name), one.text]
         repairs += [repair._replace(steps=(name, *repair.steps)) for repair in one.repairs]
     needed = repair_arguments(at, repairs)
-    return scripted(
-        "update", at, nothing, len(items), *members, *needed, resend=True, wants="object"
-    )
+    arguments = (len(items), *members, *needed)
+    return scripted("update", at, nothing, *arguments, resend=is_light(members), wants="object")
 
 
 def setdefault(at: Location, value: Any) -> Verb[Any]:

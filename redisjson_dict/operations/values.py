@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode
+from redisjson_dict.codec import HEAVY, decode
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import (
@@ -43,6 +43,8 @@ __all__ = [
     "read",
     "replace",
 ]
+
+_MANY = 100_000  # paths in one script: a few seconds in which nobody else is answered
 
 
 def fetch(at: Location) -> Verb[Any]:
@@ -90,9 +92,10 @@ def assign(at: Location, value: Any) -> Verb[None]:
     if not at.writable:
         fresh = decode(text)
         return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)
+    light = len(text) < HEAVY
     if repairs or at.counted_from_end:
-        return scripted("store", at, nothing, text, *repair_arguments(at, repairs), resend=True)
-    return Operation(at, ("JSON.SET", at.document.key, at.path, text), _stored, True)
+        return scripted("store", at, nothing, text, *repair_arguments(at, repairs), resend=light)
+    return Operation(at, ("JSON.SET", at.document.key, at.path, text), _stored, light)
 
 
 def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
@@ -102,7 +105,10 @@ def replace(at: Location, value: Any, wants: str = "") -> Verb[None]:
         fresh = decode(encoded.text)
         return revise(at, lambda _: (None, fresh), wants)
     repairs = repair_arguments(at, encoded.repairs)
-    return scripted("replace", at, nothing, wants, encoded.text, *repairs, resend=True, wants=wants)
+    arguments = (wants, encoded.text, *repairs)
+    return scripted(
+        "replace", at, nothing, *arguments, resend=len(encoded.text) < HEAVY, wants=wants
+    )
 
 
 def delete(at: Location) -> Verb[None]:
@@ -129,6 +135,12 @@ def length(at: Location, wants: str = "") -> Verb[int]:
 
 def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "") -> Verb[Found]:
     """Read several places below one: what is there, as `fetch` gives it, by the paths' keys."""
+    if len(paths) > _MANY:
+        raise ValueRangeError(
+            f"{len(paths)} paths below {at.describe()} are more than {_MANY}, the most that are "
+            "read in one step: ask in parts, or use to_python()",
+            location=at.describe(),
+        )
     children = {key: at.descend(path) for key, path in paths.items()}
     if not all(child.readable for child in children.values()):
         return inspect(at, lambda value, steps: _picked(at.hold(steps), value, paths), wants)
