@@ -36,6 +36,7 @@ __all__ = [
     "aexchange_node",
     "exchange",
     "exchange_node",
+    "has_decoder",
     "is_cluster",
     "slot_of",
     "was_sent",
@@ -47,6 +48,7 @@ Replies = list[Any]
 _TRIES = 16
 REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
 _REFUSED = (AuthenticationError, BusyLoadingError)
+_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
 _NOTHING_DONE = "the server refused, so nothing was changed"
 _NOTHING_SENT = "nothing was sent, so nothing was changed"
 _UNKNOWN = (
@@ -64,6 +66,11 @@ class _Progress:
 def is_cluster(client: Any) -> bool:
     """Return whether a client is a `RedisCluster`, sync or asyncio."""
     return hasattr(client, "get_node_from_key")
+
+
+def has_decoder(client: Any, command: str) -> bool:
+    """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
+    return command in _DECODED and command in getattr(client, "response_callbacks", ())
 
 
 def slot_of(client: Any) -> Callable[[bytes], Hashable] | None:

@@ -14,34 +14,32 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from itertools import repeat
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, TypeVar
 
 from redis.exceptions import (
     ClusterError,
     ConnectionError,
-    NoPermissionError,
     NoScriptError,
     ResponseError,
     TimeoutError,
     TryAgainError,
 )
 
-from redisjson_dict.errors import JSONModuleMissingError, PipelineError
+from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import (
     REDIRECTIONS,
     aexchange,
     aexchange_node,
     exchange,
     exchange_node,
+    has_decoder,
     is_cluster,
     was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
-from redisjson_dict.location import Location, Settings
+from redisjson_dict.location import Location
 from redisjson_dict.operations import (
-    MISSING,
     UNDONE,
     Container,
     Flow,
@@ -49,10 +47,10 @@ from redisjson_dict.operations import (
     Operation,
     Pause,
     Verb,
-    explain,
 )
-from redisjson_dict.queue import Queue, batch_error, name_of
-from redisjson_dict.replies import Refusal, Reply, has_json, scanned
+from redisjson_dict.queue import Queue, batch_error, executed, name_of, with_sources
+from redisjson_dict.refusals import FAILURES, Asking, failed, is_state, json_probe, unscanned
+from redisjson_dict.replies import Refusal, Reply, scanned
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
 
@@ -60,8 +58,6 @@ T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
 _NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
-
-Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
 
 class Shell:
@@ -71,7 +67,7 @@ class Shell:
         client: the user's own; borrowed from, never changed.
         show: makes of a `Container` what a reader gets.
         refer: makes a lazy reference to a place.
-        batches: the open batch of each thread and task that is in one.
+        batches: the open batch of each process, thread and task that is in one.
     """
 
     __slots__ = ("batches", "client", "refer", "show")
@@ -136,8 +132,8 @@ class Blocking(Shell):
             return self.shown(self._drive(_flow(verb)))
         try:
             result = self._ask(verb)
-        except (Refusal, ResponseError) as error:
-            return self._drive(_failed(verb, error))
+        except FAILURES as error:
+            return self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -154,15 +150,15 @@ class Blocking(Shell):
         if not queue.atomic:
             self._drive(_settling(queue, self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        commands = [("MULTI",), *with_sources(operations), ("EXEC",)]
         replies = exchange(self.client, queue.key, commands)
-        self._drive(_settling(queue, _executed(replies)))
+        self._drive(_settling(queue, executed(queue, replies)))
 
     def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         """Return the replies of operations sent without a transaction, one write for each node."""
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
-            commands = _with_sources([operations[number] for number in numbers])
+            commands = with_sources([operations[number] for number in numbers])
             try:
                 answers = (
                     exchange(self.client, b"", commands)
@@ -190,13 +186,15 @@ class Blocking(Shell):
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
-            self._drive(_perform(_json_probe(pattern)))
+            self._drive(_perform(json_probe(pattern)))
 
     def _page(self, cursor: int, pattern: bytes, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
             return scanned(self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:  # Valkey does complain
-            self._drive(_perform(_json_probe(pattern)))
+        except ResponseError as error:  # Valkey does complain of the type
+            if is_state(error):
+                raise unscanned(error, pattern) from None
+            self._drive(_perform(json_probe(pattern)))
             raise
 
     def _drive(self, asking: Asking[T]) -> T:
@@ -224,9 +222,7 @@ class Blocking(Shell):
         """Run operations that do not depend on each other; on a Cluster, at once on each node."""
         if len(operations) == 1:
             return [self._drive(_perform(operations[0]))]
-        replies = self._together(operations)
-        settled = map(_settled, operations, replies, repeat(_perform_slowly))
-        return [self._drive(asking) for asking in settled]
+        return self._drive(_all_settled(operations, self._together(operations)))
 
     def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -242,8 +238,10 @@ class Blocking(Shell):
             try:
                 return self.client.execute_command(*operation.command, NEVER_DECODE=True)
             except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+                if not is_cluster(self.client):
+                    raise
                 return _only(exchange(self.client, operation.at.key, [operation.command]))
-        if _has_decoder(self.client, operation.command[0]):
+        if has_decoder(self.client, operation.command[0]):
             return _only(exchange(self.client, operation.at.key, [operation.command]))
         return self.client.execute_command(
             *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
@@ -263,8 +261,8 @@ class Awaiting(Shell):
             return self.shown(await self._drive(_flow(verb)))
         try:
             result = await self._ask(verb)
-        except (Refusal, ResponseError) as error:
-            return await self._drive(_failed(verb, error))
+        except FAILURES as error:
+            return await self._drive(failed(verb, error))
         if result is UNDONE:
             return self.shown(await self._drive(_perform_slowly(verb)))
         return self.shown(result)
@@ -277,15 +275,15 @@ class Awaiting(Shell):
         if not queue.atomic:
             await self._drive(_settling(queue, await self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",)]
+        commands = [("MULTI",), *with_sources(operations), ("EXEC",)]
         replies = await aexchange(self.client, queue.key, commands)
-        await self._drive(_settling(queue, _executed(replies)))
+        await self._drive(_settling(queue, executed(queue, replies)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         await self.client.initialize()
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
-            commands = _with_sources([operations[number] for number in numbers])
+            commands = with_sources([operations[number] for number in numbers])
             try:
                 answers = await (
                     aexchange(self.client, b"", commands)
@@ -315,15 +313,17 @@ class Awaiting(Shell):
                 if cursor == 0:
                     break
         if not seen:
-            await self._drive(_perform(_json_probe(pattern)))
+            await self._drive(_perform(json_probe(pattern)))
 
     async def _page(
         self, cursor: int, pattern: bytes, node: dict[str, Any]
     ) -> tuple[int, list[bytes]]:
         try:
             return scanned(await self.client.execute_command(*_scan(cursor, pattern), **node))
-        except ResponseError:
-            await self._drive(_perform(_json_probe(pattern)))
+        except ResponseError as error:
+            if is_state(error):
+                raise unscanned(error, pattern) from None
+            await self._drive(_perform(json_probe(pattern)))
             raise
 
     async def _drive(self, asking: Asking[T]) -> T:
@@ -350,9 +350,7 @@ class Awaiting(Shell):
     async def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
         if len(operations) == 1:
             return [await self._drive(_perform(operations[0]))]
-        replies = await self._together(operations)
-        settled = map(_settled, operations, replies, repeat(_perform_slowly))
-        return [await self._drive(asking) for asking in settled]
+        return await self._drive(_all_settled(operations, await self._together(operations)))
 
     async def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -368,8 +366,10 @@ class Awaiting(Shell):
             try:
                 return await self.client.execute_command(*operation.command, NEVER_DECODE=True)
             except (ClusterError, TryAgainError):
+                if not is_cluster(self.client):
+                    raise
                 return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-        if _has_decoder(self.client, operation.command[0]):
+        if has_decoder(self.client, operation.command[0]):
             return _only(await aexchange(self.client, operation.at.key, [operation.command]))
         return await self.client.execute_command(
             *operation.command, NEVER_DECODE=True, keys=_cache_keys(operation)
@@ -382,8 +382,8 @@ def _perform(verb: Verb[T]) -> Asking[T]:
         return (yield from _flow(verb))
     try:
         result: T = yield verb
-    except (Refusal, ResponseError) as error:
-        return (yield from _failed(verb, error))
+    except FAILURES as error:
+        return (yield from failed(verb, error))
     if result is UNDONE:
         return (yield from _perform_slowly(verb))
     return result
@@ -406,10 +406,25 @@ def _settled(
     try:
         result = operation.result(_only([reply]))
     except (Refusal, ResponseError) as error:
-        return (yield from _failed(operation, error))
+        return (yield from failed(operation, error, tries=0))
     if result is UNDONE:
         return (yield from undone(operation))
     return result
+
+
+def _all_settled(operations: list[Operation[Any]], replies: list[Reply]) -> Asking[list[Any]]:
+    """Return what replies that came together mean; the first error is raised when all are known."""
+    results, errors = [], []
+    for operation, reply in zip(operations, replies, strict=True):
+        try:
+            results.append((yield from _settled(operation, reply, _perform_slowly)))
+        except Exception as error:
+            errors.append(error)
+    if errors and operations[0].writes:
+        errors[0].add_note(f"{len(results)} of {len(operations)} commands sent together were done")
+    if errors:
+        raise errors[0]
+    return results
 
 
 def _once_more(operations: list[Operation[Any]], error: Exception) -> list[Reply]:
@@ -421,22 +436,6 @@ def _once_more(operations: list[Operation[Any]], error: Exception) -> list[Reply
     return [TryAgainError("the connection broke") if again else error for _ in operations]
 
 
-def _with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
-    """Return the commands of operations that go out together.
-
-    Each script carries its source at its first use: a server that does not know it would skip
-    that command and go on with the next.
-    """
-    known = set()
-    commands = []
-    for operation in operations:
-        if operation.script is not None and operation.script.name not in known:
-            known.add(operation.script.name)
-            operation = operation.with_source()
-        commands.append(operation.command)
-    return commands
-
-
 def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[int]]:
     """Group operations, by their numbers, by the node of a Cluster that has their keys."""
     if not is_cluster(client):
@@ -446,17 +445,6 @@ def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[in
         node = client.get_node_from_key(operation.at.key)
         groups.setdefault(node, []).append(number)
     return groups
-
-
-def _executed(replies: list[Reply]) -> list[Reply]:
-    """Return what EXEC replied, or raise what kept the transaction from being executed."""
-    done = replies[-1]
-    if not isinstance(done, Exception):
-        executed: list[Reply] = done
-        return executed
-    queued = [reply for reply in replies[1:-1] if isinstance(reply, Exception)]
-    reason = queued[0] if queued else done
-    raise PipelineError(f"the batch was refused, nothing was applied: {reason}") from reason
 
 
 def _settling(queue: Queue, replies: list[Reply]) -> Asking[None]:
@@ -508,75 +496,12 @@ def _flow(flow: Flow[T]) -> Asking[T]:
         return result
 
 
-def _failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
-    """Find out why the server did nothing, and raise the error that says so."""
-    if isinstance(error, ResponseError) and type(error) is not ResponseError:
-        if isinstance(error, NoPermissionError):
-            error.add_note(_where(operation))
-        raise error  # redis-py has a name for it
-    said = error if isinstance(error, ResponseError) else None
-    reason: Exception = error
-    if said is None or operation.script is None:  # a script says itself what is absent
-        try:
-            reason = yield from explain(operation, said)
-        except ResponseError as again:
-            reason = again
-    if isinstance(reason, (Refusal, ResponseError)):
-        reason = yield from _refused(operation, reason)
-    if isinstance(reason, (KeyError, IndexError)) and operation.otherwise is not MISSING:
-        otherwise: T = operation.otherwise
-        return otherwise
-    if reason is said:
-        raise reason
-    raise reason from said
-
-
-def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Asking[Exception]:
-    """Tell a server without JSON commands, and a user without rights, from everything else."""
-    at = operation.at
-    try:
-        yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
-    except ResponseError as plainly:
-        if type(plainly) is not ResponseError:
-            return plainly
-        if not has_json((yield Operation(at, ("HELLO",), _raw))):
-            return JSONModuleMissingError(
-                f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
-                "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
-            )
-    refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
-    refusal.add_note(_where(operation))
-    return refusal
-
-
-def _where(operation: Operation[Any]) -> str:
-    at = operation.at
-    return f"in {name_of(operation)} on the Redis key {at.key!r}, {at.describe()}"
-
-
-def _json_probe(key: bytes) -> Operation[Any]:
-    """Return a read that fails on a server without JSON commands."""
-    return Operation(Location("", key, Settings()), ("JSON.TYPE", key, b"$"), _raw, resend=True)
-
-
-def _raw(_: Location, reply: Reply) -> Reply:
-    return reply
-
-
 def _only(replies: list[Reply]) -> Reply:
     """Return the one reply; an error is raised."""
     reply = replies[0]
     if isinstance(reply, Exception):
         raise reply
     return reply
-
-
-_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
-
-
-def _has_decoder(client: Any, command: str) -> bool:
-    """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
-    return command in _DECODED and command in getattr(client, "response_callbacks", ())
 
 
 def _cache_keys(operation: Operation[Any]) -> list[bytes]:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from redisjson_dict.errors import PipelineError
+from redisjson_dict.exchange import was_sent
 from redisjson_dict.expiry import owner
 from redisjson_dict.operations import Flow, Operation, Verb
+from redisjson_dict.replies import Reply
 
-__all__ = ["Pending", "Queue", "batch_error", "name_of"]
+__all__ = ["Pending", "Queue", "batch_error", "executed", "name_of", "with_sources"]
 
 T = TypeVar("T")
 
@@ -106,7 +108,8 @@ class Queue:
             raise PipelineError(
                 "the batch has ended; nothing was queued"
                 if self.ended
-                else "a batch belongs to the thread and task that opened it; nothing was queued"
+                else "a batch belongs to the process, thread and task that opened it; "
+                "nothing was queued"
             )
         if isinstance(verb, Flow) and verb.parts is not None:
             return self._add_parts(verb.parts)
@@ -140,6 +143,45 @@ def name_of(operation: Operation[Any]) -> str:
     return operation.script.name if operation.script else str(operation.command[0])
 
 
+def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
+    """Return the commands of operations that go out together.
+
+    Each script carries its source at its first use: a server that does not know it would skip
+    that command and go on with the next.
+    """
+    known = set()
+    commands = []
+    for operation in operations:
+        if operation.script is not None and operation.script.name not in known:
+            known.add(operation.script.name)
+            operation = operation.with_source()
+        commands.append(operation.command)
+    return commands
+
+
+def executed(queue: Queue, replies: list[Reply]) -> list[Reply]:
+    """Return what EXEC replied, to a transaction that began with MULTI.
+
+    Raises:
+        PipelineError: the server refused it; says which command was the reason.
+    """
+    done = replies[-1]
+    if not isinstance(done, Exception):
+        answers: list[Reply] = done
+        return answers
+    for (operation, _), reply in zip(queue.entries, replies[1:-1], strict=True):
+        if isinstance(reply, Exception):
+            place = operation.at.describe()
+            blamed, reason = f"{name_of(operation)} at {place}: ", reply
+            break
+    else:
+        place, blamed, reason = None, "", done
+    raise PipelineError(
+        f"the batch was refused, nothing was applied: {blamed}{type(reason).__name__}: {reason}",
+        location=place,
+    ) from reason
+
+
 def _notes(reason: Exception) -> str:
     notes = getattr(reason, "__notes__", [])
     return f" ({'; '.join(notes)})" if notes else ""
@@ -149,10 +191,12 @@ def batch_error(queue: Queue, failed: list[tuple[Operation[Any], Exception]]) ->
     """Return the error for a batch in which some operations failed."""
     operation, reason = failed[0]
     total = len(queue.entries)
+    unknown = sum(was_sent(error) for _, error in failed)
     error = PipelineError(
         f"{name_of(operation)} at {operation.at.describe()} failed: {type(reason).__name__}: "
         f"{reason}{_notes(reason)}; "
-        f"{total - len(failed)} of the batch's {total} operations were applied",
+        f"{total - len(failed)} of the batch's {total} operations were applied"
+        f"{f', of {unknown} the outcome is unknown' if unknown else ''}",
         location=operation.at.describe(),
     )
     error.__cause__ = reason

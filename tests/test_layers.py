@@ -18,6 +18,7 @@ ROWS = [
     {"operations", "keyspace", "exchange"},
     {"verbs"},
     {"toplevel", "queue"},
+    {"refusals"},
     {"execute"},
     {"views"},
     {"containers", "references"},
@@ -29,6 +30,7 @@ ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 TALKERS = {
     "exchange",
     "execute",
+    "refusals",
     "mapping",
     "asyncio",
     "server",
