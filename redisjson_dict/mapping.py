@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 import redis
 import redis.client
 import redis.cluster
+from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, verbs
 from redisjson_dict.containers import Live, as_dict, show
@@ -199,8 +200,14 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
-        for page in self._pages():
-            self._run(toplevel.drop(self._space, page))
+        done = 0
+        try:
+            for page in self._pages():
+                self._run(toplevel.drop(self._space, page))
+                done += len(page)
+        except RedisError as error:
+            error.add_note(f"clear had removed {done} documents before")
+            raise
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, after storing the default if there is none. One atomic step."""
