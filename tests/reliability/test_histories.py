@@ -17,6 +17,7 @@ import history
 import pytest
 import redis
 import redis.asyncio
+from clusters import HOST, LocalCluster
 from history import Call, Outcome, Plan
 from redis.backoff import NoBackoff
 from redis.cluster import RedisCluster
@@ -386,7 +387,7 @@ def test_history_of_all_verbs_is_linearizable(crowd, client, prefix, url, effort
 
 
 def test_history_of_asyncio_tasks_is_linearizable(crowd, client, prefix, url, effort, figures):
-    count = effort.pick(8, 200)
+    count = effort.pick(5, 200)
     plans = planned(count, "a", 12, [name for name in history.ASYNC_VERBS if name not in WIDE], 3)
     prepare(client, prefix, "a", count)
 
@@ -399,7 +400,7 @@ def test_history_of_asyncio_tasks_is_linearizable(crowd, client, prefix, url, ef
 
 
 def test_history_of_batches_is_linearizable(crowd, client, prefix, url, effort, figures):
-    count = effort.pick(8, 300)
+    count = effort.pick(6, 300)
     plans = planned(count, "a", 3, MIXED)
     prepare(client, prefix, "a", count)
 
@@ -459,3 +460,58 @@ def test_history_while_a_server_refuses_now_and_then_is_linearizable(
 def pressed_server() -> Iterator[Server]:
     with pressable() as server:
         yield server
+
+
+class _Meddling(redis.Redis):
+    """A client in whose pauses, between a refused command and the question why, another writes."""
+
+    meddle: Callable[[], Any] = staticmethod(lambda: None)
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        if args[0] == "EVALSHA":
+            self.meddle()
+        return super().execute_command(*args, **options)
+
+
+def test_index_that_comes_into_range_at_that_moment_is_written(d, prefix, url):
+    d["log"] = [1]
+    with _Meddling.from_url(url) as client:
+        held = RedisJSONDict(client, prefix)["log"]
+        client.meddle = lambda: d["log"].append(2)
+        held[1] = 5
+
+    assert d["log"].to_python()[:2] == [1, 5]
+
+
+def test_history_of_a_cluster_that_fails_over_is_linearizable(crowd, effort, figures):
+    """A replica takes over from a primary that is well: nothing is lost, nothing is twice."""
+    if not effort.full:
+        pytest.skip("the long form only: RELIABILITY=full")
+    count = 150
+    verbs = [name for name in history.ONCE if name not in WIDE]
+    with LocalCluster(replicas=1) as cluster:
+        client = cluster.client()
+        prefix = next(
+            prefix
+            for prefix in (f"{{{number}}}:" for number in range(100))
+            if cluster.owner(client.keyslot(prefix.encode())) is cluster.nodes[0]
+        )
+        prepare(client, prefix, "a", count)
+        url = f"redis://{HOST}:{cluster.nodes[1].port}"
+
+        jobs = crowd.start(url, prefix, planned(count, "a", 10, verbs), "cluster")
+        takeovers = 0
+        while not all(job.done() for job in jobs):
+            replica = next(
+                node for node in (cluster.nodes[0], cluster.nodes[3]) if not node.is_primary
+            )
+            cluster.fail_over(replica)
+            takeovers += 1
+        rounds = gathered(client, prefix, jobs)
+
+    assert takeovers
+    assert not unexplained("a", rounds)
+    kinds = calls_of(rounds)
+    figures["histories on a Cluster that fails over: histories, calls, fail-overs, unknown"] = (
+        f"{count}, {sum(kinds.values())}, {takeovers}, {kinds['unknown']}"
+    )

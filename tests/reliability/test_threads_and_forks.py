@@ -98,7 +98,7 @@ def _waited(pid: int) -> bool:
 
 
 def test_threads_share_one_dict_with_every_kind_of_verb(shared, effort):
-    count = effort.pick(4, 100)
+    count = effort.pick(2, 100)
     shared["doc"] = {"log": [], "n": 0, "own": {}, "a\\b": [], "text": ""}
     shared["list"] = list(range(THREADS * count))
     held = shared["doc"]  # made in this thread, used in the others
