@@ -8,6 +8,7 @@ from typing import Any, Self, SupportsIndex
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
+from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.errors import NotADocumentError
@@ -188,8 +189,14 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
     async def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
-        async for keys in self._pages():
-            await self._run(toplevel.drop(self._subject, keys))
+        done = 0
+        try:
+            async for keys in self._pages():
+                await self._run(toplevel.drop(self._subject, keys))
+                done += len(keys)
+        except RedisError as error:
+            error.add_note(f"clear had removed {done} documents before")
+            raise
 
     async def popitem(self) -> tuple[str, Any]:
         """Remove some document and return its key and content.

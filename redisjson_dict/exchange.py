@@ -41,6 +41,8 @@ __all__ = [
     "ask",
     "exchange",
     "exchange_node",
+    "has_cache",
+    "has_decoder",
     "has_user",
     "is_cluster",
     "slot_of",
@@ -54,6 +56,7 @@ Replies = list[Any]
 _TRIES = 16
 REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
 _REFUSED = (AuthenticationError, BusyLoadingError)
+_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
 _NOTHING_DONE = "the server refused, so nothing was changed"
 _NOTHING_SENT = "nothing was sent, so nothing was changed"
 _UNKNOWN = (
@@ -76,6 +79,16 @@ def has_user(client: Any) -> bool:
     """Return whether a client logs in as somebody else than the server's default user."""
     options = client.get_connection_kwargs()
     return bool(options.get("username") or options.get("credential_provider"))
+
+
+def has_cache(client: Any) -> bool:
+    """Return whether the user has turned redis-py's client-side cache on."""
+    return getattr(client.connection_pool, "cache", None) is not None
+
+
+def has_decoder(client: Any, command: str) -> bool:
+    """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
+    return command in _DECODED and command in getattr(client, "response_callbacks", ())
 
 
 def slot_of(client: Any) -> Callable[[bytes], Hashable] | None:

@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
-from itertools import repeat
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NoReturn, TypeVar
 
 from redis.exceptions import (
@@ -29,7 +28,6 @@ from redis.exceptions import (
 
 from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import (
-    REDIRECTIONS,
     aask,
     aexchange,
     aexchange_node,
@@ -37,12 +35,23 @@ from redisjson_dict.exchange import (
     ask,
     exchange,
     exchange_node,
+    has_cache,
+    has_decoder,
     has_user,
     is_cluster,
     tell,
     was_sent,
 )
 from redisjson_dict.expiry import Owner, owner
+from redisjson_dict.flows import (
+    all_settled,
+    check_multi,
+    perform,
+    run,
+    settling,
+    slowly,
+    transacted,
+)
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -54,19 +63,16 @@ from redisjson_dict.operations import (
     Pause,
     Verb,
 )
-from redisjson_dict.queue import Queue, batch_error, confirm, name_of
-from redisjson_dict.refusals import failed, json_probe, unscanned, where
-from redisjson_dict.replies import Refusal, Reply, scanned
+from redisjson_dict.queue import Queue, with_sources
+from redisjson_dict.refusals import FAILURES, Asking, failed, json_probe, unscanned
+from redisjson_dict.replies import Reply, scanned
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
 
 T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
-_NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
 _EMPTY = [("MULTI",), ("EXEC",)]
-
-Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 
 
 class Shell:
@@ -76,7 +82,7 @@ class Shell:
         client: the user's own; borrowed from, never changed.
         show: makes of a `Container` what a reader gets.
         refer: makes a lazy reference to a place.
-        batches: the open batch of each thread and task that is in one.
+        batches: the open batch of each process, thread and task that is in one.
         transacts: whether MULTI need not be tried before a batch is sent. Where it is refused, what
             comes after it is run all the same; so a user who may lack the right tries once.
     """
@@ -93,7 +99,7 @@ class Shell:
         self.show = show
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
-        self._plain = not is_cluster(client) and not _has_cache(client)
+        self._plain = not is_cluster(client) and not has_cache(client)
         self.transacts = not has_user(client)
 
     def __reduce__(self) -> NoReturn:
@@ -145,13 +151,13 @@ class Blocking(Shell):
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
-            return self.shown(self._drive(_flow(verb)))
+            return self.shown(self._drive(run(verb)))
         try:
             result = self._ask(verb)
-        except (Refusal, ResponseError) as error:
+        except FAILURES as error:
             result = self._drive(failed(verb, error))
         if result is UNDONE:
-            return self.shown(self._drive(_perform_slowly(verb)))
+            return self.shown(self._drive(slowly(verb)))
         return self.shown(result)
 
     def commit(self, queue: Queue) -> None:
@@ -164,19 +170,19 @@ class Blocking(Shell):
             return
         operations = [operation for operation, _ in queue.entries]
         if not queue.atomic:
-            self._drive(_settling(queue, self._together(operations)))
+            self._drive(settling(queue, self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
+        commands = [("MULTI",), *with_sources(operations), ("EXEC",), *queue.wait]
         if not self.transacts:
-            _check_multi(queue, exchange(self.client, queue.key, _EMPTY))
+            check_multi(queue, exchange(self.client, queue.key, _EMPTY))
             self.transacts = True
-        self._drive(_transacted(queue, exchange(self.client, queue.key, commands)))
+        self._drive(transacted(queue, exchange(self.client, queue.key, commands)))
 
     def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         """Return the replies of operations sent without a transaction, one write for each node."""
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
-            commands = _with_sources([operations[number] for number in numbers])
+            commands = with_sources([operations[number] for number in numbers])
             try:
                 answers = (
                     exchange(self.client, b"", commands)
@@ -204,7 +210,7 @@ class Blocking(Shell):
                 if cursor == 0:
                     break
         if not seen:  # SCAN does not complain of a type that the server does not know
-            self._drive(_perform(json_probe(space)))
+            self._drive(perform(json_probe(space)))
 
     def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
@@ -240,10 +246,8 @@ class Blocking(Shell):
     def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
         """Run operations that do not depend on each other; on a Cluster, at once on each node."""
         if len(operations) == 1:
-            return [self._drive(_perform(operations[0]))]
-        replies = self._together(operations)
-        settled = map(_settled, operations, replies, repeat(_perform_slowly))
-        return [self._drive(asking) for asking in settled]
+            return [self._drive(perform(operations[0]))]
+        return self._drive(all_settled(operations, self._together(operations)))
 
     def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -256,7 +260,7 @@ class Blocking(Shell):
         try:
             if self._plain:
                 return ask(self.client, operation.command, resend=operation.resend)
-            if operation.resend and not _has_decoder(self.client, operation.command[0]):
+            if operation.resend and not has_decoder(self.client, operation.command[0]):
                 return self.client.execute_command(*operation.command, **_options(operation))
         except (ConnectionError, TimeoutError) as error:
             tell(error, writes=operation.writes)
@@ -277,13 +281,13 @@ class Awaiting(Shell):
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
-            return self.shown(await self._drive(_flow(verb)))
+            return self.shown(await self._drive(run(verb)))
         try:
             result = await self._ask(verb)
-        except (Refusal, ResponseError) as error:
+        except FAILURES as error:
             result = await self._drive(failed(verb, error))
         if result is UNDONE:
-            return self.shown(await self._drive(_perform_slowly(verb)))
+            return self.shown(await self._drive(slowly(verb)))
         return self.shown(result)
 
     async def commit(self, queue: Queue) -> None:
@@ -292,19 +296,19 @@ class Awaiting(Shell):
             return
         operations = [operation for operation, _ in queue.entries]
         if not queue.atomic:
-            await self._drive(_settling(queue, await self._together(operations)))
+            await self._drive(settling(queue, await self._together(operations)))
             return
-        commands = [("MULTI",), *_with_sources(operations), ("EXEC",), *queue.wait]
+        commands = [("MULTI",), *with_sources(operations), ("EXEC",), *queue.wait]
         if not self.transacts:
-            _check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
+            check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
             self.transacts = True
-        await self._drive(_transacted(queue, await aexchange(self.client, queue.key, commands)))
+        await self._drive(transacted(queue, await aexchange(self.client, queue.key, commands)))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         await ainitialize(self.client)
         replies: list[Reply] = [None] * len(operations)
         for node, numbers in _by_node(self.client, operations).items():
-            commands = _with_sources([operations[number] for number in numbers])
+            commands = with_sources([operations[number] for number in numbers])
             try:
                 answers = await (
                     aexchange(self.client, b"", commands)
@@ -333,7 +337,7 @@ class Awaiting(Shell):
                 if cursor == 0:
                     break
         if not seen:
-            await self._drive(_perform(json_probe(space)))
+            await self._drive(perform(json_probe(space)))
 
     async def _page(
         self, cursor: int, space: Keyspace, node: dict[str, Any]
@@ -370,10 +374,8 @@ class Awaiting(Shell):
 
     async def _gather(self, operations: list[Operation[Any]]) -> list[Any]:
         if len(operations) == 1:
-            return [await self._drive(_perform(operations[0]))]
-        replies = await self._together(operations)
-        settled = map(_settled, operations, replies, repeat(_perform_slowly))
-        return [await self._drive(asking) for asking in settled]
+            return [await self._drive(perform(operations[0]))]
+        return await self._drive(all_settled(operations, await self._together(operations)))
 
     async def _ask(self, operation: Operation[T]) -> T:
         try:
@@ -386,7 +388,7 @@ class Awaiting(Shell):
         try:
             if self._plain:
                 return await aask(self.client, operation.command, resend=operation.resend)
-            if operation.resend and not _has_decoder(self.client, operation.command[0]):
+            if operation.resend and not has_decoder(self.client, operation.command[0]):
                 return await self.client.execute_command(*operation.command, **_options(operation))
         except (ConnectionError, TimeoutError) as error:
             tell(error, writes=operation.writes)
@@ -395,42 +397,6 @@ class Awaiting(Shell):
             if self._plain or operation.script is None:
                 raise
         return _only(await aexchange(self.client, operation.at.key, [operation.command]))
-
-
-def _perform(verb: Verb[T]) -> Asking[T]:
-    """Run a verb to its end, whatever it takes."""
-    if isinstance(verb, Flow):
-        return (yield from _flow(verb))
-    try:
-        result: T = yield verb
-    except (Refusal, ResponseError) as error:
-        result = yield from failed(verb, error)
-    if result is UNDONE:
-        return (yield from _perform_slowly(verb))
-    return result
-
-
-def _settled(
-    operation: Operation[T],
-    reply: Reply,
-    undone: Callable[[Operation[T]], Asking[T]],
-) -> Asking[T]:
-    """Return what a reply that came with others means; what a node refused goes again by itself.
-
-    Args:
-        operation: what was sent.
-        reply: what came back.
-        undone: goes on when the operation's script has left it to the caller.
-    """
-    if isinstance(reply, _NOT_EXECUTED):
-        return (yield from _perform(operation))
-    try:
-        result = operation.result(_only([reply]))
-    except (Refusal, ResponseError) as error:
-        result = yield from failed(operation, error)
-    if result is UNDONE:
-        return (yield from undone(operation))
-    return result
 
 
 def _once_more(operations: list[Operation[Any]], error: Exception) -> list[Reply]:
@@ -442,22 +408,6 @@ def _once_more(operations: list[Operation[Any]], error: Exception) -> list[Reply
     return [TryAgainError("the connection broke") if again else error for _ in operations]
 
 
-def _with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
-    """Return the commands of operations that go out together.
-
-    Each script carries its source at its first use: a server that does not know it would skip
-    that command and go on with the next.
-    """
-    known = set()
-    commands = []
-    for operation in operations:
-        if operation.script is not None and operation.script.name not in known:
-            known.add(operation.script.name)
-            operation = operation.with_source()
-        commands.append(operation.command)
-    return commands
-
-
 def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[int]]:
     """Group operations, by their numbers, by the node of a Cluster that has their keys."""
     if not is_cluster(client):
@@ -467,114 +417,6 @@ def _by_node(client: Any, operations: list[Operation[Any]]) -> dict[Any, list[in
         node = client.get_node_from_key(operation.at.key)
         groups.setdefault(node, []).append(number)
     return groups
-
-
-def _check_multi(queue: Queue, replies: list[Reply]) -> None:
-    """Complain of a user who may not begin a transaction: the rest would run without it."""
-    if isinstance(replies[0], Exception):
-        raise _refused_batch(queue.entries[0][0], replies[0])
-
-
-def _transacted(queue: Queue, replies: list[Reply]) -> Asking[None]:
-    """Settle a transaction, or raise what kept it from being executed."""
-    replicated = len(queue.entries) + 2
-    begun, *queued, done = replies[:replicated]
-    if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
-        yield from _settling(queue, queued, begun)
-    elif not isinstance(done, Exception):
-        yield from _settling(queue, done)
-        confirm(queue, replies[replicated:])
-    else:
-        for (operation, _), reply in zip(queue.entries, queued, strict=True):
-            if isinstance(reply, Exception):
-                raise _refused_batch(operation, reply)
-        raise _refused_batch(queue.entries[0][0], done)
-
-
-def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
-    reason.add_note(where(operation))
-    error = PipelineError(
-        f"the batch was refused, nothing was applied: {reason} ({where(operation)})",
-        location=operation.at.describe(),
-    )
-    error.__cause__ = reason
-    return error
-
-
-def _settling(queue: Queue, replies: list[Reply], without: Exception | None = None) -> Asking[None]:
-    """Tell every promise of a batch its result; raise if something failed.
-
-    Args:
-        queue: the batch.
-        replies: to its operations.
-        without: why there was no transaction, if there was to be one.
-    """
-    wrong = []
-    for (operation, pending), reply in zip(queue.entries, replies, strict=True):
-        try:
-            pending.resolve((yield from _settled(operation, reply, _too_much)))
-        except Exception as error:
-            pending.fail(error)
-            wrong.append((operation, error))
-    if wrong or without is not None:
-        raise batch_error(queue, wrong, without)
-
-
-def _too_much(operation: Operation[T]) -> Asking[T]:
-    """Complain of an operation in a batch that its script has left to the caller."""
-    yield from ()
-    raise PipelineError(
-        f"{name_of(operation)} at {operation.at.describe()} is too much for one step: nothing was "
-        "changed by it; do it outside of a batch"
-    )
-
-
-def _perform_slowly(operation: Operation[T]) -> Asking[T]:
-    """Go the way that an operation's script has left to the caller."""
-    if operation.fallback is None:
-        raise RuntimeError(f"{operation.command[0]} was left undone and has no other way")
-    return (yield from _flow(operation.fallback))
-
-
-def _flow(flow: Flow[T]) -> Asking[T]:
-    """Run the operations of a flow, each to its end."""
-    steps = flow.start()
-    try:
-        item: Any = next(steps)
-        while True:
-            try:
-                if isinstance(item, (Operation, Flow)):
-                    answer: Any = yield from _perform(item)
-                else:
-                    answer = yield item
-            except Exception as error:
-                item = steps.throw(error)
-            else:
-                item = steps.send(answer)
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
-def _only(replies: list[Reply]) -> Reply:
-    """Return the one reply; an error is raised."""
-    reply = replies[0]
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
-
-
-def _has_cache(client: Any) -> bool:
-    """Return whether the user has turned redis-py's client-side cache on."""
-    return getattr(client.connection_pool, "cache", None) is not None
-
-
-_DECODED = frozenset(("JSON.GET", "JSON.MGET"))
-
-
-def _has_decoder(client: Any, command: str) -> bool:
-    """Return whether somebody's ``client.json(decoder=...)`` would decode this reply."""
-    return command in _DECODED and command in getattr(client, "response_callbacks", ())
 
 
 def _options(operation: Operation[Any]) -> dict[str, Any]:
@@ -602,3 +444,11 @@ def _unseen(keys: list[bytes], seen: set[bytes]) -> list[bytes]:
     fresh = set(keys) - seen if seen else set(keys)
     seen |= fresh
     return list(fresh)
+
+
+def _only(replies: list[Reply]) -> Reply:
+    """Return the one reply; an error is raised."""
+    reply = replies[0]
+    if isinstance(reply, Exception):
+        raise reply
+    return reply

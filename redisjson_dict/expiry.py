@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from contextvars import ContextVar
 from datetime import datetime, timedelta
@@ -71,12 +72,13 @@ def _plain(number: float) -> float:
     return int.__int__(number) if isinstance(number, int) else float.__float__(number)
 
 
-Owner = tuple[threading.Thread, "asyncio.Task[object] | None"]
-"""Who is running. The objects themselves: numbers are used again when one has ended."""
+Owner = tuple[int, threading.Thread, "asyncio.Task[object] | None"]
+"""Who is running. The objects themselves, whose numbers are used again when one has ended; and the
+process, because a fork copies the thread that forks."""
 
 
 def owner() -> Owner:
-    """Return who is running: this thread and, inside an event loop, this task.
+    """Return who is running: this process, this thread and, inside an event loop, this task.
 
     Child tasks and ``asyncio.to_thread`` inherit context variables, so the owner is compared.
     """
@@ -84,7 +86,7 @@ def owner() -> Owner:
         task = asyncio.current_task()
     except RuntimeError:
         task = None
-    return threading.current_thread(), task
+    return os.getpid(), threading.current_thread(), task
 
 
 class Expiry:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex
 import redis
 import redis.client
 import redis.cluster
+from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
@@ -203,8 +204,14 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
     def clear(self) -> None:
         """Remove all documents under the prefix, and nothing else, 1,000 in a round trip."""
-        for keys in self._pages():
-            self._run(toplevel.drop(self._space, keys))
+        done = 0
+        try:
+            for keys in self._pages():
+                self._run(toplevel.drop(self._space, keys))
+                done += len(keys)
+        except RedisError as error:
+            error.add_note(f"clear had removed {done} documents before")
+            raise
 
     def setdefault(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, after storing the default if there is none. One atomic step."""

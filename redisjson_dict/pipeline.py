@@ -115,7 +115,7 @@ class _Block(Generic[S]):
         """Return what is to be sent now, if anything.
 
         Raises:
-            PipelineError: the block was opened in another thread or task; nothing is sent.
+            PipelineError: the block was opened in another process, thread or task; nothing is sent.
         """
         now = owner()
         mine = [entry for entry in self._entered if entry[0] == now]
@@ -125,11 +125,12 @@ class _Block(Generic[S]):
             if failed:
                 del self._run.batches[entered_by].entries[joined:]
             return None
-        queue = self._run.batches.pop(entered_by)
-        queue.ended = True
-        if not mine:
+        queue = self._run.batches.pop(entered_by, None)
+        if queue is not None:  # else the inner block was not left by who opened it, either
+            queue.ended = True
+        if not mine and not failed:
             raise PipelineError(
-                "a batch ends in the thread and task that opened it; nothing was sent"
+                "a batch ends in the process, thread and task that opened it; nothing was sent"
             )
         return None if failed else queue
 

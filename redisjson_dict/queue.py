@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
+from redisjson_dict.exchange import was_sent
 from redisjson_dict.expiry import owner
 from redisjson_dict.operations import Flow, Operation, Verb
 
-__all__ = ["Pending", "Queue", "batch_error", "confirm", "name_of", "waiting"]
+__all__ = ["Pending", "Queue", "batch_error", "confirm", "name_of", "waiting", "with_sources"]
 
 T = TypeVar("T")
 
@@ -118,7 +119,8 @@ class Queue:
             raise PipelineError(
                 "the batch has ended; nothing was queued"
                 if self.ended
-                else "a batch belongs to the thread and task that opened it; nothing was queued"
+                else "a batch belongs to the process, thread and task that opened it; "
+                "nothing was queued"
             )
         if isinstance(verb, Flow) and verb.parts is not None:
             return self._add_parts(verb.parts)
@@ -198,6 +200,22 @@ def name_of(operation: Operation[Any]) -> str:
     return operation.script.name if operation.script else str(operation.command[0])
 
 
+def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
+    """Return the commands of operations that go out together.
+
+    Each script carries its source at its first use: a server that does not know it would skip
+    that command and go on with the next.
+    """
+    known = set()
+    commands = []
+    for operation in operations:
+        if operation.script is not None and operation.script.name not in known:
+            known.add(operation.script.name)
+            operation = operation.with_source()
+        commands.append(operation.command)
+    return commands
+
+
 def _notes(reason: Exception) -> str:
     notes = getattr(reason, "__notes__", [])
     return f" ({'; '.join(notes)})" if notes else ""
@@ -210,6 +228,7 @@ def batch_error(
 ) -> PipelineError:
     """Return the error for a batch in which some operations failed, or the transaction did."""
     total = len(queue.entries)
+    unknown = sum(was_sent(error) for _, error in failed)
     if without is None:
         operation, reason = failed[0]
         what, one_by_one = f"{name_of(operation)} at {operation.at.describe()} failed", ""
@@ -218,7 +237,8 @@ def batch_error(
         what, one_by_one = f"MULTI for {operation.at.key!r} was refused", ", one by one"
     error = PipelineError(
         f"{what}: {type(reason).__name__}: {reason}{_notes(reason)}; "
-        f"{total - len(failed)} of the batch's {total} operations were applied{one_by_one}",
+        f"{total - len(failed)} of the batch's {total} operations were applied{one_by_one}"
+        f"{f', of {unknown} the outcome is unknown' if unknown else ''}",
         location=operation.at.describe(),
     )
     error.__cause__ = reason

@@ -1,6 +1,6 @@
-"""Why the server did nothing: asked when a verb has failed, so that the error can say it.
+"""Why the server did nothing, and what a user is told of it.
 
-Generators, as in `execute`, which runs them: they yield what is to be asked.
+A generator here yields what is to be asked and is sent the answers; see `flows`.
 """
 
 from __future__ import annotations
@@ -8,67 +8,102 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any, TypeVar
 
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import ConnectionError, NoPermissionError, ResponseError, TimeoutError
 
 from redisjson_dict.errors import JSONModuleMissingError
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, UNDONE, Operation, explain
+from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, explain
 from redisjson_dict.queue import name_of
 from redisjson_dict.replies import Refusal, Reply, as_text, has_json
 from redisjson_dict.scripts import script
 
-__all__ = ["failed", "json_probe", "unscanned", "where"]
+__all__ = ["FAILURES", "Asking", "failed", "json_probe", "unscanned", "where"]
 
 T = TypeVar("T")
-Asking = Generator[Operation[Any], Any, T]
+
+Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
+
+FAILURES = (Refusal, ResponseError, ConnectionError, TimeoutError)
+_STATES = frozenset(("BUSY", "MISCONF", "NOREPLICAS"))
+_TRIES = 3
 
 
-def failed(operation: Operation[T], error: Refusal | ResponseError) -> Asking[T]:
+def _is_state(error: Exception) -> bool:
+    """Return whether a server refuses for what it is, or who asks, and not for what is asked.
+
+    redis-py has a class for most of this, and leaves the code in the message for the rest.
+    """
+    if not isinstance(error, ResponseError):
+        return False
+    return type(error) is not ResponseError or str(error).partition(" ")[0] in _STATES
+
+
+def failed(operation: Operation[T], error: Exception, tries: int = _TRIES) -> Asking[T]:
     """Find out why the server did nothing, and raise the error that says so.
+
+    Args:
+        operation: what was sent.
+        error: what came of it.
+        tries: how often a plain command may be sent again that was refused for no reason that is
+            found: what the server complained of has been changed since.
 
     Returns:
         What stands for the result; `UNDONE` where the user may not run a command that there is
         another way for.
     """
-    if isinstance(error, ResponseError) and type(error) is not ResponseError:
-        return _named(operation, error)
-    said = error if isinstance(error, ResponseError) else None
-    reason: Exception = error
-    if said is None or operation.script is None:  # a script says itself what is absent
+    if not isinstance(error, (Refusal, ResponseError)):
+        error.add_note(where(operation))
+        raise error  # the connection broke; what is known about the outcome was said
+    plain = operation.script is None
+    if plain and operation.fallback is not None and isinstance(error, NoPermissionError):
+        undone: T = UNDONE
+        return undone
+    if _is_state(error):
+        raise _untouched(operation, error)
+    reason = yield from _reason(operation, error)
+    if reason is error and tries and plain and type(error) is ResponseError:
         try:
-            reason = yield from explain(operation, said)
-        except ResponseError as again:
-            reason = again
+            result: T = yield operation
+            return result
+        except FAILURES as later:
+            return (yield from failed(operation, later, tries - 1))
+    return (yield from _told(operation, error, reason))
+
+
+def _told(operation: Operation[T], error: Exception, reason: Exception) -> Asking[T]:
+    """Raise what is to be said of a failure, or return what stands for the result."""
     if isinstance(reason, (Refusal, ResponseError)):
         reason = yield from _refused(operation, reason)
     if operation.otherwise is not MISSING and isinstance(reason, operation.absent):
         otherwise: T = operation.otherwise
         return otherwise
-    if reason is said:
+    if reason is error:
         raise reason
-    raise reason from said
+    raise reason from (None if isinstance(error, Refusal) else error)
 
 
-def _named(operation: Operation[T], error: ResponseError) -> T:
-    """Raise an error that redis-py has a name for, unless there is a way around it."""
-    if isinstance(error, NoPermissionError):
-        if operation.script is None and operation.fallback is not None:
-            undone: T = UNDONE
-            return undone
-        error.add_note(where(operation))
-    raise error
+def _reason(operation: Operation[Any], error: Refusal | ResponseError) -> Asking[Exception]:
+    """Return what is wrong with the place; the error itself, or another one, if nothing is."""
+    said = error if isinstance(error, ResponseError) else None
+    if said is not None and operation.script is not None:
+        return said  # a script says itself what is absent
+    try:
+        return (yield from explain(operation, said))
+    except ResponseError as again:
+        return again
 
 
 def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Asking[Exception]:
     """Tell a server without JSON commands, and a user without rights, from everything else."""
+    if isinstance(reason, ResponseError) and _is_state(reason):
+        return _untouched(operation, reason)
     at = operation.at
     try:
         yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
     except ResponseError as plainly:
-        if type(plainly) is not ResponseError:
-            plainly.add_note(where(operation))
-            return plainly
+        if _is_state(plainly):
+            return _untouched(operation, plainly)
         if not has_json((yield Operation(at, ("HELLO",), _raw))):
             return JSONModuleMissingError(
                 f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
@@ -77,13 +112,23 @@ def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Aski
     refusal = ResponseError(reason.words) if isinstance(reason, Refusal) else reason
     refusal.add_note(where(operation))
     if operation.script is not None:
-        try:
-            denied = yield _denials(operation)
-        except ResponseError:  # not even this may be asked
-            denied = []
-        if denied:
-            refusal.add_note(f"this user may not run there: {', '.join(denied)}")
+        yield from _add_denials(operation, refusal)
     return refusal
+
+
+def _untouched(operation: Operation[Any], error: Exception) -> Exception:
+    error.add_note(f"{where(operation)}; it was refused, so nothing was changed by it")
+    return error
+
+
+def _add_denials(operation: Operation[Any], refusal: Exception) -> Asking[None]:
+    """Name the commands of a script that the user may not run."""
+    try:
+        denied = yield _denials(operation)
+    except ResponseError:  # not even this may be asked
+        return
+    if denied:
+        refusal.add_note(f"this user may not run there: {', '.join(denied)}")
 
 
 def _denials(operation: Operation[Any]) -> Operation[list[str]]:
@@ -112,8 +157,9 @@ def json_probe(space: Keyspace) -> Operation[Any]:
 
 def unscanned(space: Keyspace, error: ResponseError) -> Asking[None]:
     """Find out why SCAN was refused; return if there is nothing to add to what the server said."""
-    error.add_note(f"in SCAN for the Redis keys {space.pattern!r}")
-    if not isinstance(error, NoPermissionError):  # Valkey does not know the type without JSON
+    wanted = f"in SCAN for the Redis keys {space.pattern!r}"
+    error.add_note(f"{wanted}; it was refused, so nothing was changed by it")
+    if not _is_state(error):  # Valkey does not know the type without JSON
         yield json_probe(space)
 
 

@@ -19,6 +19,7 @@ ROWS = [
     {"verbs"},
     {"toplevel", "queue"},
     {"refusals"},
+    {"flows"},
     {"execute"},
     {"views"},
     {"containers", "references"},
@@ -30,6 +31,7 @@ ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 TALKERS = {
     "exchange",
     "refusals",
+    "flows",
     "execute",
     "mapping",
     "asyncio",
