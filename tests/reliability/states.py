@@ -111,7 +111,7 @@ def _busy(client: redis.Redis) -> Iterator[None]:
     """Keep a server busy with another client's script, which is killed in the end."""
 
     def run() -> None:
-        options = client.get_connection_kwargs() | {"retry": None}
+        options = client.get_connection_kwargs() | {"retry": None, "socket_timeout": None}
         pool = redis.ConnectionPool(
             connection_class=client.connection_pool.connection_class, **options
         )
