@@ -1,1 +1,1 @@
-"""Benchmarks: redisjson_dict beside everything a user could pick instead. `make bench` runs them."""
+"""Benchmarks: redisjson_dict beside everything a user could pick instead; see `make bench`."""

@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 import redis
 
+from benchmarks.contenders import EC, HELPER
 from benchmarks.measure import Case
 from redisjson_dict import RedisJSONDict
 
 __all__ = ["pairs"]
 
-REFERENCE = "execute_command + orjson"
+REFERENCE = EC
 MINE = "redisjson_dict"
 DOCUMENT = {
     "a": {"b": {"c": 0, "n": 0, "text": "blue", "list": [], "row": {"id": 1}}},
@@ -24,11 +25,22 @@ DOCUMENT = {
 Way = tuple[Callable[[], Any], Callable[[int], Any] | None]
 
 
-def pairs(client: redis.Redis, prefix: str) -> Iterator[tuple[str, list[Case]]]:
-    """Yield each verb with the two ways to do it, the reference first."""
+def pairs(
+    client: redis.Redis, prefix: str, helper: redis.Redis | None = None
+) -> Iterator[tuple[str, list[Case]]]:
+    """Yield each verb with the ways to do it, the reference first.
+
+    Args:
+        client: for this library and for the bare command.
+        prefix: what the keys start with.
+        helper: a client of its own for ``json()``, which changes what its client replies.
+    """
     ways = {**_nested(client, prefix), **_top(client, prefix)}
     for verb, (by_hand, mine) in ways.items():
-        yield verb, [Case(REFERENCE, *by_hand), Case(MINE, *mine)]
+        cases = [Case(REFERENCE, *by_hand), Case(MINE, *mine)]
+        if helper is not None and verb in (helped := _helped(helper, prefix)):
+            cases.append(Case(HELPER, helped[verb], by_hand[1]))
+        yield verb, cases
 
 
 def _nested(client: redis.Redis, prefix: str) -> dict[str, tuple[Way, Way]]:
@@ -104,6 +116,30 @@ def _nested(client: redis.Redis, prefix: str) -> dict[str, tuple[Way, Way]]:
             (lambda: d.at("k", "a", "b", "c").set(next(values)), None),
         ),
         "at: get": (by_hand_get, (at.get, None)),
+    }
+
+
+def _helped(client: redis.Redis, prefix: str) -> dict[str, Callable[[], Any]]:
+    """Return how redis-py's helper does it, where it does."""
+    json, key = client.json(), f"{prefix}k"
+    value = cycle(range(1000, 2000)).__next__
+
+    def setting() -> Any:
+        return json.set(key, "$.a.b.c", value())
+
+    return {
+        "held: set": setting,
+        "path key: set": setting,
+        "at: set": setting,
+        "at, made each time: set": setting,
+        "held: get scalar": lambda: json.get(key, "$.a.b.c")[0],
+        "held: append": lambda: json.arrappend(key, "$.a.b.list", value()),
+        "held: len": lambda: json.arrlen(key, "$.rows")[0],
+        "held: incr": lambda: json.numincrby(key, "$.a.b.n", 1),
+        "held: pop": lambda: json.arrpop(key, "$.a.b.list", -1),
+        "held: insert": lambda: json.arrinsert(key, "$.a.b.list", 0, value()),
+        "top level: get scalar": lambda: json.get(f"{prefix}top"),
+        "top level: set": lambda: json.set(f"{prefix}top", "$", value()),
     }
 
 

@@ -66,19 +66,14 @@ class Timing(NamedTuple):
     cpu: tuple[float, ...] = ()
     failed: str = ""
 
-    def as_json(self, reference: Timing | None) -> dict[str, Any]:
-        """Return medians: microseconds, and ratios to the reference."""
-        if self.failed:
-            return {"failed": self.failed}
-        shown: dict[str, Any] = {
-            "us": _digits(median(self.wall) * 1e6),
-            "cpu_us": _digits(median(self.cpu) * 1e6),
-            "rounds": len(self.wall),
+    def cell(self) -> dict[str, Any]:
+        """Return it for the results: microseconds of each round."""
+        if self.failed or not self.wall:
+            return {"failed": self.failed or "no time"}
+        return {
+            "wall": [_digits(seconds * 1e6) for seconds in self.wall],
+            "cpu": [_digits(seconds * 1e6) for seconds in self.cpu],
         }
-        if reference is not None and reference.wall:
-            shown["x"] = _digits(ratio(self.wall, reference.wall))
-            shown["cpu_x"] = _digits(ratio(self.cpu, reference.cpu))
-        return shown
 
 
 def ratio(mine: Sequence[float], theirs: Sequence[float]) -> float:
@@ -126,7 +121,11 @@ class _Runner:
         """Warm up, and find how many operations make a chunk."""
         count = 1
         while not self.failed:
-            wall, _ = self._chunk(count)
+            wall, cpu = self._chunk(count)
+            if wall > self.effort.budget:  # once has to be enough
+                self.now = [wall, cpu, count]
+                self.settle()
+                return
             if wall >= self.effort.chunk / 4 or count >= 1 << 16:
                 self.count = max(1, round(count * self.effort.chunk / max(wall, 1e-7)))
                 self.count = min(self.count, 1 << 16)

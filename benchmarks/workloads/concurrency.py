@@ -1,0 +1,143 @@
+"""Eight writers on one document: how much gets done, and how much is lost."""
+
+from __future__ import annotations
+
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from typing import Any
+
+from benchmarks.bench import Bench, Table, workload
+from benchmarks.contenders import EC, ByHand, Contender, Raw
+from benchmarks.documents import KB, mixed
+from benchmarks.ours import Ours, OursAdding, OursHeld
+from benchmarks.peers import PEERS, missing, named
+
+WORKERS = 8
+_barrier: Any = None  # of a worker process
+
+
+@workload("concurrency", "8 writers, threads and processes: throughput and lost updates", pinned=False)
+def concurrency(bench: Bench) -> None:
+    """Increments and appends to one document of 10 KB; no core is fixed here."""
+    table = bench.table(
+        "concurrency", f"{WORKERS} writers on one 10 KB document, throughput as a ratio to EC", EC
+    )
+    kinds = [
+        kind
+        for kind in (ByHand, Raw, Ours, OursHeld, OursAdding, *PEERS)
+        if not missing(kind)
+    ]
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(WORKERS)
+    with ProcessPoolExecutor(WORKERS, context, _join, (barrier,)) as pool:
+        for verb in ("incr", "append"):
+            _rounds(bench, table, f"{verb}, threads", kinds, verb, None)
+            _rounds(bench, table, f"{verb}, processes", kinds, verb, pool)
+
+
+def _rounds(
+    bench: Bench,
+    table: Table,
+    column: str,
+    kinds: list[type[Contender]],
+    verb: str,
+    pool: ProcessPoolExecutor | None,
+) -> None:
+    """Let the contenders take turns; enter the microseconds of one change, and what was lost."""
+    times: dict[str, list[float]] = {kind.name: [] for kind in kinds}
+    lost: dict[str, int] = dict.fromkeys(times, 0)
+    done: dict[str, int] = dict.fromkeys(times, 0)
+    for number in range(bench.pick(5, 1)):
+        for kind in kinds:
+            name, spent = kind.name, sum(times[kind.name])
+            if (verb == "append" and kind is OursAdding) or (number > 1 and spent > 2e4):
+                continue
+            each = bench.pick(100, 5)
+            try:
+                seconds, arrived = _race(bench, kind, verb, each, pool)
+            except Exception as error:  # a peer's failure is a result, too
+                table.fail(column, name, f"{type(error).__name__}: {error}"[:200])
+                continue
+            times[name].append(seconds / (WORKERS * each) * 1e6)
+            done[name] += WORKERS * each
+            lost[name] += WORKERS * each - arrived
+    for name in times:
+        if times[name]:
+            cell = {"wall": times[name], "lost": lost[name], "of": done[name]}
+            table.columns.setdefault(column, {})[name] = cell
+
+
+def _race(
+    bench: Bench, kind: type[Contender], verb: str, each: int, pool: ProcessPoolExecutor | None
+) -> tuple[float, int]:
+    """Return the seconds that all workers took, and how many of their changes are there."""
+    owner = kind(bench.url, f"{bench.prefix}race")
+    try:
+        owner.store("k", mixed(10 * KB))
+        arguments = (kind.name, bench.url, owner.prefix, verb, each)
+        if pool is None:
+            spans = _threads(arguments)
+        else:
+            spans = [
+                done.result(120)
+                for done in [pool.submit(_work_in_process, *arguments) for _ in range(WORKERS)]
+            ]
+        arrived = owner.number("k") if verb == "incr" else owner.length("k")
+    finally:
+        owner.close()
+        bench.sweep(f"*{owner.prefix}*")
+    return max(end for _, end in spans) - min(start for start, _ in spans), arrived
+
+
+def _threads(arguments: tuple[Any, ...]) -> list[tuple[float, float]]:
+    barrier = threading.Barrier(WORKERS)
+    spans: list[tuple[float, float]] = []
+    errors: list[Exception] = []
+
+    def work() -> None:
+        try:
+            spans.append(_work(*arguments, wait=barrier.wait))
+        except Exception as error:
+            errors.append(error)
+            barrier.abort()
+
+    threads = [threading.Thread(target=work) for _ in range(WORKERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if errors:
+        raise errors[0]
+    return spans
+
+
+def _join(barrier: Any) -> None:
+    global _barrier  # noqa: PLW0603
+    _barrier = barrier
+
+
+def _work_in_process(*arguments: Any) -> tuple[float, float]:
+    return _work(*arguments, wait=lambda: _barrier.wait(60))
+
+
+def _work(
+    name: str, url: str, prefix: str, verb: str, each: int, *, wait: Callable[[], Any]
+) -> tuple[float, float]:
+    """Change the document `each` times; return when that began and ended."""
+    member = named(name)(url, prefix)
+    try:
+        change = member.incrementer("k") if verb == "incr" else member.appender("k")
+        member.client.ping()
+        wait()
+        start = time.monotonic()
+        for _ in range(each):
+            change()
+        return start, time.monotonic()
+    finally:
+        member.close()
+
+
+__all__ = ["WORKERS", "concurrency"]
