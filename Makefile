@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
+QUICK ?=
+URL ?=
+BENCH ?=
 
-.PHONY: help demo test reliability check format lint types clean
+.PHONY: help demo test reliability bench check format lint types clean
 
 help:
 	@echo "make demo    run the main example on an embedded server"
 	@echo "make test    run the whole test suite (TESTS='-k append' for a part)"
 	@echo "make reliability  the long form of tests/reliability: faults, load, hostile input"
+	@echo "make bench   measure everything beside its peers, write docs/performance.md (QUICK=1: try it)"
 	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make clean   remove what the targets made"
@@ -38,6 +42,13 @@ test: .venv/test
 
 reliability: .venv/test
 	RELIABILITY=full $(BIN)/python -m pytest tests/reliability $(TESTS)
+
+.venv/bench: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@ .venv/server
+
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(BENCH)
 
 format: .venv/lint
 	$(BIN)/ruff format

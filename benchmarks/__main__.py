@@ -62,7 +62,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--skip-download", action="store_true", help="fetch no document")
     parser.add_argument("--output", type=Path, help="directory for results and plots")
     parser.add_argument("--docs", type=Path, help="the page whose tables are written")
-    parser.add_argument("--render", action="store_true", help="measure nothing; write plots, tables")
+    parser.add_argument(
+        "--render", action="store_true", help="measure nothing; write plots, tables"
+    )
     parser.add_argument("--list", action="store_true", help="show the workloads")
     options = parser.parse_args(arguments)
     if options.output is None:  # a part, or a quick run, does not replace what is published
@@ -77,7 +79,9 @@ def _chosen(options: argparse.Namespace) -> list[Workload] | None:
     names = options.only or list(WORKLOADS)
     unknown = [name for name in names if name not in WORKLOADS]
     if unknown:
-        print(f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}", file=sys.stderr)
+        print(
+            f"no workload {', '.join(unknown)}; there are {', '.join(WORKLOADS)}", file=sys.stderr
+        )
         return None
     return [WORKLOADS[name] for name in names]
 
@@ -155,7 +159,11 @@ def _about(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
 
 def _module_version(modules: Any) -> str:
     for module in modules:
-        fields = module if isinstance(module, dict) else dict(zip(module[::2], module[1::2], strict=True))
+        fields = (
+            module
+            if isinstance(module, dict)
+            else dict(zip(module[::2], module[1::2], strict=True))
+        )
         if fields.get(b"name", fields.get("name")) in (b"ReJSON", "ReJSON"):
             return str(fields.get(b"ver", fields.get("ver")))
     return "built in"

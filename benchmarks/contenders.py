@@ -353,7 +353,9 @@ def connect(url: str) -> socket.socket:
         raw = socket.socket(socket.AF_UNIX)
         raw.connect(options["path"])
     else:
-        raw = socket.create_connection((options.get("host", "localhost"), options.get("port", 6379)))
+        raw = socket.create_connection(
+            (options.get("host", "localhost"), options.get("port", 6379))
+        )
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     login: list[list[Any]] = []
     if options.get("password"):
@@ -470,9 +472,7 @@ class Raw(ByHand):
     def dumper(self) -> Call:
         names = iter(self._scan())
         pages = iter(lambda: list(islice(names, PAGE)), [])
-        return self._replaying(
-            [*self._scans(), *(("JSON.MGET", *page, "$") for page in pages)]
-        )
+        return self._replaying([*self._scans(), *(("JSON.MGET", *page, "$") for page in pages)])
 
     def sizer(self) -> Call:
         return self._replaying(self._scans())

@@ -13,6 +13,8 @@ KB, MB = 1000, 1_000_000
 SIZES = (400, KB, 10 * KB, 100 * KB, MB, 10 * MB)
 """Bytes of JSON text."""
 
+_DIFFERENT = 10_000  # rows; about 1.3 MB
+
 COLORS = ("red", "green", "blue", "white", "grey")
 
 
@@ -33,11 +35,17 @@ def mixed(size: int) -> dict[str, Any]:
     chance = random.Random(7)
     left = size - len(orjson.dumps(document))
     number = 0
-    while left > 0:
+    while left > 0 and number < _DIFFERENT:
         row = _row(chance, number)
         left -= len(orjson.dumps(row)) + 1
         document["rows"].append(row)
         number += 1
+    block = orjson.dumps(document["rows"])
+    while left > 0:  # the same ones again, as objects of their own
+        again = orjson.loads(block)
+        share = min(1.0, left / len(block))
+        document["rows"] += again[: max(1, round(len(again) * share))]
+        left -= round(len(block) * share) + 1
     return document
 
 

@@ -133,6 +133,8 @@ def _helped(client: redis.Redis, prefix: str) -> dict[str, Callable[[], Any]]:
         "at: set": setting,
         "at, made each time: set": setting,
         "held: get scalar": lambda: json.get(key, "$.a.b.c")[0],
+        "path key: get scalar": lambda: json.get(key, "$.a.b.c")[0],
+        "at: get": lambda: json.get(key, "$.a.b.c")[0],
         "held: append": lambda: json.arrappend(key, "$.a.b.list", value()),
         "held: len": lambda: json.arrlen(key, "$.rows")[0],
         "held: incr": lambda: json.numincrby(key, "$.a.b.n", 1),

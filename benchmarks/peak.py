@@ -34,6 +34,7 @@ def main(url: str, prefix: str, way: str, verb: str, size: str) -> None:
         value = orjson.loads(text)
         del text
         calls: dict[str, Callable[[], Any]] = {
+            "orjson alone": lambda: orjson.dumps(value),
             "redisjson_dict": lambda: d.__setitem__("big", value),
             "EC": lambda: run("JSON.SET", f"{prefix}big", "$", orjson.dumps(value)),
         }
@@ -43,9 +44,11 @@ def main(url: str, prefix: str, way: str, verb: str, size: str) -> None:
         # An equal value, which is kept, shows what the result itself takes.
         equal: list[Any] = []
         _, taken = _peak(lambda: equal.append(orjson.loads(text)))
-        del text
+        if way != "orjson alone":
+            text = b""
         proxy = d["big"]
         calls = {
+            "orjson alone": lambda: orjson.loads(text),
             "redisjson_dict": lambda: proxy.to_python(),
             "EC": lambda: orjson.loads(run("JSON.GET", f"{prefix}big")),
         }

@@ -37,7 +37,9 @@ def draw(results: dict[str, Any], home: Path) -> Iterator[Path]:
     if nested:
         panels = [(_NESTED[name], tables[table]) for name, table in nested.items()]
         yield from _figure(home / "nested", panels, "size of the document, bytes of JSON", results)
-    walks = [(tables[n]["title"].split(",")[0], tables[n]) for n in ("len", "iterate") if n in tables]
+    walks = [
+        (tables[n]["title"].split(",")[0], tables[n]) for n in ("len", "iterate") if n in tables
+    ]
     if walks:
         yield from _figure(home / "keyspace", walks, "foreign keys on the server", results)
     slow = [name for name in tables if name.startswith("network ")]

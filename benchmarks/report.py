@@ -9,11 +9,16 @@ from typing import Any
 
 from benchmarks.costs import VERBS
 from benchmarks.measure import ratio
+from benchmarks.ours import OursAdding
+from benchmarks.peers import EVERYBODY, PEERS
 from benchmarks.targets import TARGETS, Target, judge
 
 __all__ = ["summary", "table", "write"]
 
-_MARK = re.compile(r"<!-- (table|targets|about|costs)(?:: ([^>]*?))? -->\n.*?<!-- end -->", re.DOTALL)
+_ORDER = {kind.name: place for place, kind in enumerate((*EVERYBODY[:7], OursAdding, *PEERS))}
+_MARK = re.compile(
+    r"<!-- (table|targets|about|costs)(?:: ([^>]*?))? -->\n.*?<!-- end -->", re.DOTALL
+)
 
 
 def write(page: Path, results: dict[str, Any]) -> None:
@@ -41,7 +46,9 @@ def rendered(text: str, results: dict[str, Any]) -> str:
 
 def summary(results: dict[str, Any]) -> str:
     """Return what a terminal shows: every table, and the targets."""
-    parts = [f"{found['title']}\n\n{table(results, name)}" for name, found in results["tables"].items()]
+    parts = [
+        f"{found['title']}\n\n{table(results, name)}" for name, found in results["tables"].items()
+    ]
     return "\n\n".join([*parts, targets(results)])
 
 
@@ -55,7 +62,9 @@ def about(results: dict[str, Any]) -> str:
         f"{versions}."
     )
     if facts["absent"]:
-        text += " Not measured: " + ", ".join(f"{k} ({v})" for k, v in facts["absent"].items()) + "."
+        text += (
+            " Not measured: " + ", ".join(f"{k} ({v})" for k, v in facts["absent"].items()) + "."
+        )
     if facts["quick"]:
         text = f"**From a quick run, which only shows that it runs: not results.** {text}"
     return text
@@ -67,7 +76,7 @@ def table(results: dict[str, Any], name: str) -> str:
     if found is None:
         return "Not measured."
     columns = found["columns"]
-    rows = list(dict.fromkeys(row for cells in columns.values() for row in cells))
+    rows = sorted(dict.fromkeys(row for cells in columns.values() for row in cells), key=_place)
     if len(columns) > 7 and len(rows) < len(columns):  # verbs down, contenders across
         lines = [["", *rows]]
         for column, cells in columns.items():
@@ -77,6 +86,11 @@ def table(results: dict[str, Any], name: str) -> str:
         for row in rows:
             lines.append([row, *(_cell(found, columns[column], row) for column in columns)])
     return _markdown(lines)
+
+
+def _place(row: str) -> int:
+    """Return where a contender stands; whoever is no contender, behind them in given order."""
+    return _ORDER.get(row, len(_ORDER))
 
 
 def _cell(found: dict[str, Any], cells: dict[str, Any], row: str) -> str:

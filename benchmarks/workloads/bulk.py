@@ -52,7 +52,9 @@ def field(bench: Bench) -> None:
     count = bench.pick(2000, 100)
     by_hand = "EC: one JSON.GET with a wildcard"
     table = bench.table(
-        "field", f"One field of each of {count} nested objects, ratio to a wildcard by hand", by_hand
+        "field",
+        f"One field of each of {count} nested objects, ratio to a wildcard by hand",
+        by_hand,
     )
     rows = [{"id": n, "name": f"row {n}", "more": {"x": n % 7}} for n in range(count)]
     effort = bench.effort._replace(rounds=bench.pick(7, 1), turns=1, budget=3.0)

@@ -19,20 +19,19 @@ WORKERS = 8
 _barrier: Any = None  # of a worker process
 
 
-@workload("concurrency", "8 writers, threads and processes: throughput and lost updates", pinned=False)
+@workload(
+    "concurrency", "8 writers, threads and processes: throughput and lost updates", pinned=False
+)
 def concurrency(bench: Bench) -> None:
     """Increments and appends to one document of 10 KB; no core is fixed here."""
-    table = bench.table(
-        "concurrency", f"{WORKERS} writers on one 10 KB document, throughput as a ratio to EC", EC
-    )
-    kinds = [
-        kind
-        for kind in (ByHand, Raw, Ours, OursHeld, OursAdding, *PEERS)
-        if not missing(kind)
-    ]
+    workers = bench.pick(WORKERS, 2)
+    title = f"{workers} writers on one 10 KB document, throughput as a ratio to EC"
+    table = bench.table("concurrency", title, EC)
+    wanted = (ByHand, Raw, Ours, OursHeld, OursAdding, *PEERS)
+    kinds = [kind for kind in wanted[: bench.pick(None, 4)] if not missing(kind)]
     context = multiprocessing.get_context("spawn")
-    barrier = context.Barrier(WORKERS)
-    with ProcessPoolExecutor(WORKERS, context, _join, (barrier,)) as pool:
+    barrier = context.Barrier(workers)
+    with ProcessPoolExecutor(workers, context, _join, (barrier,)) as pool:
         for verb in ("incr", "append"):
             _rounds(bench, table, f"{verb}, threads", kinds, verb, None)
             _rounds(bench, table, f"{verb}, processes", kinds, verb, pool)
@@ -61,9 +60,10 @@ def _rounds(
             except Exception as error:  # a peer's failure is a result, too
                 table.fail(column, name, f"{type(error).__name__}: {error}"[:200])
                 continue
-            times[name].append(seconds / (WORKERS * each) * 1e6)
-            done[name] += WORKERS * each
-            lost[name] += WORKERS * each - arrived
+            changes = bench.pick(WORKERS, 2) * each
+            times[name].append(seconds / changes * 1e6)
+            done[name] += changes
+            lost[name] += changes - arrived
     for name in times:
         if times[name]:
             cell = {"wall": times[name], "lost": lost[name], "of": done[name]}
@@ -79,11 +79,13 @@ def _race(
         owner.store("k", mixed(10 * KB))
         arguments = (kind.name, bench.url, owner.prefix, verb, each)
         if pool is None:
-            spans = _threads(arguments)
+            spans = _threads(arguments, bench.pick(WORKERS, 2))
         else:
             spans = [
                 done.result(120)
-                for done in [pool.submit(_work_in_process, *arguments) for _ in range(WORKERS)]
+                for done in [
+                    pool.submit(_work_in_process, *arguments) for _ in range(bench.pick(WORKERS, 2))
+                ]
             ]
         arrived = owner.number("k") if verb == "incr" else owner.length("k")
     finally:
@@ -92,8 +94,8 @@ def _race(
     return max(end for _, end in spans) - min(start for start, _ in spans), arrived
 
 
-def _threads(arguments: tuple[Any, ...]) -> list[tuple[float, float]]:
-    barrier = threading.Barrier(WORKERS)
+def _threads(arguments: tuple[Any, ...], workers: int) -> list[tuple[float, float]]:
+    barrier = threading.Barrier(workers)
     spans: list[tuple[float, float]] = []
     errors: list[Exception] = []
 
@@ -104,7 +106,7 @@ def _threads(arguments: tuple[Any, ...]) -> list[tuple[float, float]]:
             errors.append(error)
             barrier.abort()
 
-    threads = [threading.Thread(target=work) for _ in range(WORKERS)]
+    threads = [threading.Thread(target=work) for _ in range(workers)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -115,7 +117,7 @@ def _threads(arguments: tuple[Any, ...]) -> list[tuple[float, float]]:
 
 
 def _join(barrier: Any) -> None:
-    global _barrier  # noqa: PLW0603
+    global _barrier
     _barrier = barrier
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from benchmarks.bench import Bench, Table, workload
 from benchmarks.contenders import L1, Contender
 from benchmarks.documents import KB, label, mixed
+from benchmarks.peers import EVERYBODY
 from benchmarks.wire import Relay, check
 from benchmarks.workloads.nested import OPERATIONS
 
@@ -14,7 +15,8 @@ def network(bench: Bench) -> None:
     """Round trips decide here."""
     exactness = bench.table("relay", "The relay: microseconds of one PING", "", "us")
     overhead = _added(bench, 0.0)
-    for rtt in (0.0005, 0.002):
+    kinds = bench.pick(EVERYBODY, EVERYBODY[:5])
+    for rtt in bench.pick((0.0005, 0.002), (0.0005,)):
         delay = max(0.0, rtt - overhead)
         for name, microseconds in check(bench.url, delay, bench.others):
             exactness.put(f"{rtt * 1000:g} ms", name, round(microseconds))
@@ -23,7 +25,10 @@ def network(bench: Bench) -> None:
             f"A round trip of {rtt * 1000:g} ms, ratio to L1 over the same link",
             L1,
         )
-        with Relay(bench.url, delay, bench.others) as relay, bench.team(url=relay.url) as members:
+        with (
+            Relay(bench.url, delay, bench.others) as relay,
+            bench.team(kinds, relay.url) as members,
+        ):
             for size in bench.pick((KB, 10 * KB, 100 * KB), (KB,)):
                 _sized(bench, table, members, size)
 

@@ -52,7 +52,7 @@ def whole(bench: Bench) -> None:
         document: Any = mixed(size)
         with bench.team([Raw, ByHand, Helper, Ours, RedisJsonDict]) as members:
             cases = bench.offered(
-                table, label(size), members, lambda member: member.top_set("t", document)
+                table, label(size), members, lambda m, d=document: m.top_set("t", d)
             )
             bench.compare(table, label(size), cases)
 
