@@ -14,21 +14,20 @@ from typing import Any
 import orjson
 import redis
 
-from benchmarks.documents import mixed
 from redisjson_dict import RedisJSONDict
 
 __all__ = ["main"]
 
 
-def main(url: str, prefix: str, way: str, verb: str, size: str) -> None:
-    """Print the peak beyond the value, as a multiple of the JSON text."""
+def main(url: str, prefix: str, way: str, verb: str, path: str) -> None:
+    """Print the peak beyond the value, as a multiple of the JSON text in a file."""
     client = redis.Redis.from_url(url, socket_timeout=120)
     d = RedisJSONDict(client, prefix)
     client.ping()
     d["warm"] = {"a": [1]}
     d["warm"].to_python()
     run = client.execute_command
-    text = orjson.dumps(mixed(int(size)))
+    text = Path(path).read_bytes()
     length = len(text)
     if verb == "store":
         value = orjson.loads(text)

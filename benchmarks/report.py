@@ -15,6 +15,7 @@ from benchmarks.targets import TARGETS, Target, judge
 
 __all__ = ["summary", "table", "write"]
 
+_CPU = " (CPU)"
 _ORDER = {kind.name: place for place, kind in enumerate((*EVERYBODY[:7], OursAdding, *PEERS))}
 _MARK = re.compile(
     r"<!-- (table|targets|about|costs)(?:: ([^>]*?))? -->\n.*?<!-- end -->", re.DOTALL
@@ -71,10 +72,17 @@ def about(results: dict[str, Any]) -> str:
 
 
 def table(results: dict[str, Any], name: str) -> str:
-    """Return one table as Markdown; a row for each contender, or for each column if one fits."""
-    found = results["tables"].get(name)
+    """Return one table as Markdown; a row for each contender, or for each column if one fits.
+
+    Args:
+        results: of a run.
+        name: the table's; with `` (CPU)`` after it, of the client's CPU time.
+    """
+    found = results["tables"].get(name.removesuffix(_CPU))
     if found is None:
         return "Not measured."
+    if name.endswith(_CPU):
+        found = found | {"clock": "cpu"}
     columns = found["columns"]
     rows = sorted(dict.fromkeys(row for cells in columns.values() for row in cells), key=_place)
     if len(columns) > 7 and len(rows) < len(columns):  # verbs down, contenders across
@@ -108,18 +116,17 @@ def _cell(found: dict[str, Any], cells: dict[str, Any], row: str) -> str:
 
 
 def _timed(found: dict[str, Any], cells: dict[str, Any], row: str) -> str:
-    cell = cells[row]
-    reference = cell.get("against") or cells.get(found["reference"], {}).get("wall")
+    cell, clock = cells[row], found.get("clock", "wall")
+    reference = cell.get("against") or cells.get(found["reference"], {}).get(clock)
     if "lost" in cell:
         share = f", {100 * cell['lost'] / cell['of']:.0f} % lost" if cell["lost"] else ", 0 lost"
         speed = ratio(reference, cell["wall"]) if reference else 0.0
         return f"{_number(speed)}{share}"
     if not reference:
-        return f"{_number(median(cell['wall']))} us"
-    shown = _number(ratio(cell["wall"], reference))
+        return _duration(median(cell[clock]))
     if row == found["reference"]:
-        return f"1 ({_duration(median(cell['wall']))})"
-    return shown
+        return f"1 ({_duration(median(cell[clock]))})"
+    return _number(ratio(cell[clock], reference))
 
 
 def _short(reason: str) -> str:
@@ -153,6 +160,9 @@ def _escaped(text: str) -> str:
 def targets(results: dict[str, Any]) -> str:
     """Return the targets, what was measured, and whether it is met."""
     lines = [["target", "limit", "measured", ""]]
+    if results["about"]["quick"]:
+        lines += [_judged(target, {"tables": {}}) for target in TARGETS]
+        return f"{_markdown(lines)}\n\nA quick run says nothing about them."
     for target in TARGETS:
         lines.append(_judged(target, results))
     met = sum(1 for line in lines[1:] if line[3] == "met")

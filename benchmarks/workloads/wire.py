@@ -26,7 +26,7 @@ def wire(bench: Bench) -> None:
         "read": lambda member: member.reader("k"),
         "incr": lambda member: member.incrementer("k"),
     }
-    kinds = bench.pick(EVERYBODY, EVERYBODY[:5])
+    kinds = bench.pick(EVERYBODY, EVERYBODY[:7])
     with Relay(bench.url, COUNTING, bench.others) as relay:
         for size in sizes:
             for kind in kinds:
