@@ -153,7 +153,7 @@ def _about(bench: Bench, options: argparse.Namespace) -> dict[str, Any]:
         "json": _module_version(modules),
         "embedded": options.url is None,
         "versions": {name: found for name in _DISTRIBUTIONS if (found := _version(name))},
-        "absent": {kind.name: reason for kind in EVERYBODY if (reason := missing(kind))},
+        "absent": {k.name: reason for k in EVERYBODY if (reason := missing(k))} | bench.broken,
     }
 
 

@@ -62,6 +62,7 @@ class Bench:
         placement: ``same`` or ``free``.
         others: the cores that neither the server nor the client use under ``same``.
         fetch: whether data may be fetched from elsewhere.
+        broken: contenders that could not do what all must do, and why.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Bench:
         self.admin = redis.Redis.from_url(url)
         self.prefix = f"bench{uuid.uuid4().hex[:8]}"
         self.tables: list[Table] = []
+        self.broken: dict[str, str] = {}
 
     def pick(self, full: Any, quick: Any) -> Any:
         """Return the one or the other."""
@@ -103,11 +105,31 @@ class Bench:
             stack.callback(self.sweep)
             members = []
             for number, kind in enumerate(kinds):
-                if not missing(kind):
-                    member = kind(url or self.url, f"{self.prefix}n{number}x")
+                member = self._made(kind, url or self.url, f"{self.prefix}n{number}x")
+                if member is not None:
                     stack.callback(member.close)
                     members.append(member)
             yield members
+
+    def _made(self, kind: type[Contender], url: str, prefix: str) -> Contender | None:
+        if missing(kind):
+            return None
+        try:
+            return kind(url, prefix)
+        except Exception as error:  # a peer's failure is a result, too
+            self.broken[kind.name] = f"{type(error).__name__}: {error}"[:200]
+            return None
+
+    def store(self, members: Iterable[Contender], key: str, document: Any) -> list[Contender]:
+        """Store a document in every contender's way; return those who could."""
+        able = []
+        for member in members:
+            try:
+                member.store(key, document)
+                able.append(member)
+            except Exception as error:  # a peer's failure is a result, too
+                self.broken[member.name] = f"store: {type(error).__name__}: {error}"[:200]
+        return able
 
     def sweep(self, pattern: str = "") -> None:
         """Remove every key of this run, or some."""

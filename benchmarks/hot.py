@@ -116,6 +116,7 @@ def _nested(client: redis.Redis, prefix: str) -> dict[str, tuple[Way, Way]]:
             (lambda: d.at("k", "a", "b", "c").set(next(values)), None),
         ),
         "at: get": (by_hand_get, (at.get, None)),
+        "at: to_python of a scalar": (by_hand_get, (at.to_python, None)),
     }
 
 

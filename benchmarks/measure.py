@@ -47,7 +47,7 @@ class Effort(NamedTuple):
     rounds: int = 15
     turns: int = 3
     chunk: float = 0.003
-    budget: float = 2.0
+    budget: float = 1.2
 
 
 QUICK = Effort(rounds=2, turns=1, chunk=0.0005, budget=0.05)

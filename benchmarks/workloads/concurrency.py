@@ -16,6 +16,7 @@ from benchmarks.ours import Ours, OursAdding, OursHeld
 from benchmarks.peers import PEERS, missing, named
 
 WORKERS = 8
+_PATIENCE = 1.5  # seconds of one contender, then it has no more rounds
 _barrier: Any = None  # of a worker process
 
 
@@ -51,10 +52,11 @@ def _rounds(
     done: dict[str, int] = dict.fromkeys(times, 0)
     for number in range(bench.pick(5, 1)):
         for kind in kinds:
-            name, spent = kind.name, sum(times[kind.name])
-            if (verb == "append" and kind is OursAdding) or (number > 1 and spent > 2e4):
+            name = kind.name
+            each = bench.pick(40 if kind in PEERS else 100, 5)
+            spent = sum(times[name]) * bench.pick(WORKERS, 2) * each / 1e6
+            if (verb == "append" and kind is OursAdding) or (number and spent > _PATIENCE):
                 continue
-            each = bench.pick(100, 5)
             try:
                 seconds, arrived = _race(bench, kind, verb, each, pool)
             except Exception as error:  # a peer's failure is a result, too

@@ -46,10 +46,9 @@ def nested(bench: Bench) -> None:
     for size in bench.pick(SIZES, SIZES[:3]):
         document = mixed(size)
         with bench.team() as members:
-            for member in members:
-                member.store("k", document)
+            able = bench.store(members, "k", document)
             for verb, make in OPERATIONS.items():
-                _sized(bench, tables[verb], size, members, make, document)
+                _sized(bench, tables[verb], size, able, make, document)
 
 
 def _sized(

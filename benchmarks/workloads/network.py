@@ -36,10 +36,9 @@ def network(bench: Bench) -> None:
 def _sized(bench: Bench, table: Table, members: list[Contender], size: int) -> None:
     document = mixed(size)
     effort = bench.effort._replace(rounds=bench.pick(9, 1), turns=1, budget=0.8)
-    for member in members:
-        member.store("k", document)
+    able = bench.store(members, "k", document)
     for verb in ("set", "append", "read"):
-        cases = bench.offered(table, f"{verb} {label(size)}", members, OPERATIONS[verb])
+        cases = bench.offered(table, f"{verb} {label(size)}", able, OPERATIONS[verb])
         bench.compare(table, f"{verb} {label(size)}", cases, effort)
 
 

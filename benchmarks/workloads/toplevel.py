@@ -23,8 +23,7 @@ def toplevel(bench: Bench) -> None:
         "in, absent": lambda member: member.top_in("nothing"),
     }
     with bench.team([Raw, ByHand, Helper, Ours, *PEERS]) as members:
-        for member in members:
-            member.top_set("t")() if not isinstance(member, Raw) else member.store("t", 1000)
+        members = bench.store(members, "t", 1000)
         for column, make in makes.items():
             bench.compare(table, column, bench.offered(table, column, members, make))
         bench.compare(table, "del", [_deleting(member) for member in members])

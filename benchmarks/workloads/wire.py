@@ -31,8 +31,7 @@ def wire(bench: Bench) -> None:
         for size in sizes:
             for kind in kinds:
                 with bench.team([kind], relay.url) as members:
-                    for member in members:
-                        member.store("k", mixed(size))
+                    for member in bench.store(members, "k", mixed(size)):
                         for verb, make in makes.items():
                             _count(relay, table, f"{verb} {label(size)}", member, make)
         for kind in kinds:
