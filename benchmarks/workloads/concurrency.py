@@ -6,7 +6,7 @@ import multiprocessing
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, wait
 from typing import Any
 
 from benchmarks.bench import Bench, Table, workload
@@ -33,9 +33,10 @@ def concurrency(bench: Bench) -> None:
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(workers)
     with ProcessPoolExecutor(workers, context, _join, (barrier,)) as pool:
+        crew = _Crew(pool, barrier, workers)
         for verb in ("incr", "append"):
             _rounds(bench, table, f"{verb}, threads", kinds, verb, None)
-            _rounds(bench, table, f"{verb}, processes", kinds, verb, pool)
+            _rounds(bench, table, f"{verb}, processes", kinds, verb, crew)
 
 
 def _rounds(
@@ -44,7 +45,7 @@ def _rounds(
     column: str,
     kinds: list[type[Contender]],
     verb: str,
-    pool: ProcessPoolExecutor | None,
+    crew: _Crew | None,
 ) -> None:
     """Let the contenders take turns; enter the microseconds of one change, and what was lost."""
     times: dict[str, list[float]] = {kind.name: [] for kind in kinds}
@@ -58,7 +59,7 @@ def _rounds(
             if (verb == "append" and kind is OursAdding) or (number and spent > _PATIENCE):
                 continue
             try:
-                seconds, arrived = _race(bench, kind, verb, each, pool)
+                seconds, arrived = _race(bench, kind, verb, each, crew)
             except Exception as error:  # a peer's failure is a result, too
                 table.fail(column, name, f"{type(error).__name__}: {error}"[:200])
                 continue
@@ -73,27 +74,37 @@ def _rounds(
 
 
 def _race(
-    bench: Bench, kind: type[Contender], verb: str, each: int, pool: ProcessPoolExecutor | None
+    bench: Bench, kind: type[Contender], verb: str, each: int, crew: _Crew | None
 ) -> tuple[float, int]:
     """Return the seconds that all workers took, and how many of their changes are there."""
     owner = kind(bench.url, f"{bench.prefix}race")
     try:
         owner.store("k", mixed(10 * KB))
         arguments = (kind.name, bench.url, owner.prefix, verb, each)
-        if pool is None:
+        if crew is None:
             spans = _threads(arguments, bench.pick(WORKERS, 2))
         else:
-            spans = [
-                done.result(120)
-                for done in [
-                    pool.submit(_work_in_process, *arguments) for _ in range(bench.pick(WORKERS, 2))
-                ]
-            ]
+            spans = crew.race(arguments)
         arrived = owner.number("k") if verb == "incr" else owner.length("k")
     finally:
         owner.close()
         bench.sweep(f"*{owner.prefix}*")
     return max(end for _, end in spans) - min(start for start, _ in spans), arrived
+
+
+class _Crew:
+    """Processes that start together."""
+
+    def __init__(self, pool: ProcessPoolExecutor, barrier: Any, workers: int) -> None:
+        self._pool, self._barrier, self._workers = pool, barrier, workers
+
+    def race(self, arguments: tuple[Any, ...]) -> list[tuple[float, float]]:
+        """Return when each began and ended; raise what one of them raised."""
+        work = [self._pool.submit(_work_in_process, *arguments) for _ in range(self._workers)]
+        wait(work, timeout=180)
+        if any(done.exception(0) for done in work):
+            self._barrier.reset()  # whoever waited for the one that failed has broken it
+        return [done.result(0) for done in work]
 
 
 def _threads(arguments: tuple[Any, ...], workers: int) -> list[tuple[float, float]]:
@@ -103,7 +114,7 @@ def _threads(arguments: tuple[Any, ...], workers: int) -> list[tuple[float, floa
 
     def work() -> None:
         try:
-            spans.append(_work(*arguments, wait=barrier.wait))
+            spans.append(_work(*arguments, meet=barrier.wait))
         except Exception as error:
             errors.append(error)
             barrier.abort()
@@ -124,18 +135,18 @@ def _join(barrier: Any) -> None:
 
 
 def _work_in_process(*arguments: Any) -> tuple[float, float]:
-    return _work(*arguments, wait=lambda: _barrier.wait(60))
+    return _work(*arguments, meet=lambda: _barrier.wait(60))
 
 
 def _work(
-    name: str, url: str, prefix: str, verb: str, each: int, *, wait: Callable[[], Any]
+    name: str, url: str, prefix: str, verb: str, each: int, *, meet: Callable[[], Any]
 ) -> tuple[float, float]:
     """Change the document `each` times; return when that began and ended."""
     member = named(name)(url, prefix)
     try:
         change = member.incrementer("k") if verb == "incr" else member.appender("k")
         member.client.ping()
-        wait()
+        meet()
         start = time.monotonic()
         for _ in range(each):
             change()

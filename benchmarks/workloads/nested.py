@@ -44,6 +44,7 @@ def nested(bench: Bench) -> None:
         for verb, title in titles.items()
     }
     for size in bench.pick(SIZES, SIZES[:3]):
+        bench.say(f"        {label(size)}")
         document = mixed(size)
         with bench.team() as members:
             able = bench.store(members, "k", document)
