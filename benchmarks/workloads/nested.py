@@ -144,23 +144,23 @@ def _editing_copy(member: Any, spot: Callable[[], tuple[str, ...]]) -> Call:
 
 
 def _reading(member: Any, spots: list[tuple[str, ...]]) -> Call:
-    """Return a callable that reads the member ``note`` at the next spot."""
+    """Return a callable that reads the text ``mdn_url`` at the next spot."""
     spot, name = cycle(spots).__next__, f"{member.prefix}bcd"
     if isinstance(member, Helper):
         json = member.json
-        return lambda: json.get(name, f"{_path(spot())}.note")[0]
+        return lambda: json.get(name, f"{_path(spot())}.mdn_url")[0]
     if isinstance(member, ByHand):
         run = member.client.execute_command
-        return lambda: orjson.loads(run("JSON.GET", name, f"{_path(spot())}.note"))[0]
+        return lambda: orjson.loads(run("JSON.GET", name, f"{_path(spot())}.mdn_url"))[0]
     if isinstance(member, Ours):
         d = member.d
-        return lambda: d[("bcd", *spot(), "note")]
+        return lambda: d[("bcd", *spot(), "mdn_url")]
 
     def read() -> Any:
         node = member.d["bcd"]
         for step in spot():
             node = node[step]
-        return node.get("note")
+        return node["mdn_url"]
 
     return read
 
@@ -176,7 +176,7 @@ def _spots(document: Any, count: int) -> list[tuple[str, ...]]:
 
 
 def _objects(node: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    if isinstance(node, dict) and "__compat" in node:
+    if isinstance(node, dict) and "mdn_url" in node.get("__compat", ()):
         yield (*path, "__compat")
     if isinstance(node, dict):
         for name, below in node.items():
