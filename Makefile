@@ -2,16 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
+QUICK ?=
+URL ?=
+BENCH ?=
 
 SECONDS ?= 60
 
-.PHONY: help demo test reliability fuzz check format lint types clean
+.PHONY: help demo test reliability fuzz bench check format lint types clean
 
 help:
 	@echo "make demo    run the main example on an embedded server"
 	@echo "make test    run the whole test suite (TESTS='-k append' for a part)"
 	@echo "make reliability  the long form of tests/reliability: faults, load, hostile input"
 	@echo "make fuzz    atheris on location, codec, jsonpath and verbs, SECONDS=60 in all"
+	@echo "make bench   measure everything beside its peers, write docs/performance.md (QUICK=1: try it)"
 	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make clean   remove what the targets made"
@@ -53,6 +57,13 @@ fuzz: .venv/fuzz
 		$(BIN)/python tests/reliability/fuzz $$target .fuzz/$$target -artifact_prefix=.fuzz/$$target- \
 			-max_total_time=$$(( ($(SECONDS) + 3) / 4 )) -max_len=400 -print_final_stats=1 || exit 1; \
 	done
+
+.venv/bench: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@touch $@ .venv/server
+
+bench: .venv/bench
+	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(BENCH)
 
 format: .venv/lint
 	$(BIN)/ruff format
