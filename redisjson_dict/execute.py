@@ -114,7 +114,7 @@ class Shell:
         batch = self.batches.get(owner())
         if batch is None or not verb.writes:
             return False
-        batch.add(verb, answers=False)
+        batch.take(verb, answers=False)
         return True
 
     def refuse_in_batch(self, name: str) -> None:
@@ -168,15 +168,18 @@ class Blocking(Shell):
         """
         if not queue.entries:
             return
-        operations = [operation for operation, _ in queue.entries]
         if not queue.atomic:
+            operations = [operation for operation, _ in queue.entries]
             self._drive(settling(queue, self._together(operations)))
             return
-        commands = [("MULTI",), *with_sources(operations), ("EXEC",), *queue.wait]
+        bundles = queue.bundles()
+        commands = with_sources([bundle.operation for bundle in bundles])
         if not self.transacts:
             check_multi(queue, exchange(self.client, queue.key, _EMPTY))
             self.transacts = True
-        self._drive(transacted(queue, exchange(self.client, queue.key, commands)))
+        request = [("MULTI",), *commands, ("EXEC",), *queue.wait]
+        replies = exchange(self.client, queue.key, request)
+        self._drive(transacted(queue, bundles, replies))
 
     def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         """Return the replies of operations sent without a transaction, one write for each node."""
@@ -294,15 +297,18 @@ class Awaiting(Shell):
         """Send a batch, as `Blocking` does."""
         if not queue.entries:
             return
-        operations = [operation for operation, _ in queue.entries]
         if not queue.atomic:
+            operations = [operation for operation, _ in queue.entries]
             await self._drive(settling(queue, await self._together(operations)))
             return
-        commands = [("MULTI",), *with_sources(operations), ("EXEC",), *queue.wait]
+        bundles = queue.bundles()
+        commands = with_sources([bundle.operation for bundle in bundles])
         if not self.transacts:
             check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
             self.transacts = True
-        await self._drive(transacted(queue, await aexchange(self.client, queue.key, commands)))
+        request = [("MULTI",), *commands, ("EXEC",), *queue.wait]
+        replies = await aexchange(self.client, queue.key, request)
+        await self._drive(transacted(queue, bundles, replies))
 
     async def _together(self, operations: list[Operation[Any]]) -> list[Reply]:
         await ainitialize(self.client)

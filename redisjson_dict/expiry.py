@@ -82,10 +82,8 @@ def owner() -> Owner:
 
     Child tasks and ``asyncio.to_thread`` inherit context variables, so the owner is compared.
     """
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:
-        task = None
+    loop = asyncio._get_running_loop()  # current_task() raises where there is none, which is slow
+    task = None if loop is None else asyncio.current_task(loop)
     return os.getpid(), threading.current_thread(), task
 
 

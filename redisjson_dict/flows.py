@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import REDIRECTIONS
 from redisjson_dict.operations import UNDONE, Flow, Operation, Verb
-from redisjson_dict.queue import Queue, batch_error, confirm, name_of
+from redisjson_dict.queue import Bundle, Queue, batch_error, confirm, name_of, spread
 from redisjson_dict.refusals import FAILURES, Asking, failed, where
 from redisjson_dict.replies import Refusal, Reply
 
@@ -84,14 +84,15 @@ def check_multi(queue: Queue, replies: list[Reply]) -> None:
         raise _refused_batch(queue.entries[0][0], replies[0])
 
 
-def transacted(queue: Queue, replies: list[Reply]) -> Asking[None]:
+def transacted(queue: Queue, bundles: list[Bundle], replies: list[Reply]) -> Asking[None]:
     """Settle a transaction, or raise what kept it from being executed."""
-    replicated = len(queue.entries) + 2
-    begun, *queued, done = replies[:replicated]
+    replicated = len(bundles) + 2
+    begun, *answers, done = replies[:replicated]
+    queued = spread(bundles, answers)
     if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
         yield from settling(queue, queued, begun)
     elif not isinstance(done, Exception):
-        yield from settling(queue, done)
+        yield from settling(queue, spread(bundles, done))
         confirm(queue, replies[replicated:])
     else:
         for (operation, _), reply in zip(queue.entries, queued, strict=True):

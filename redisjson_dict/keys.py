@@ -75,6 +75,8 @@ def path_of(key: tuple[Any, ...]) -> tuple[Step, ...]:
     """
     if not key:
         raise UnsupportedValueError("() is no path: it names no member")
+    if type(key) is tuple and set(map(type, key)) == {str}:
+        return key
     return tuple([text_of_name(s) if isinstance(s, str) else _index_step(s, key) for s in key])
 
 

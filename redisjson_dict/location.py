@@ -269,15 +269,17 @@ class Location:
                 f"{DEPTH_LIMIT} levels"
             )
         other = self._with(above + steps, self.base, self.tail, self.own, self.held)
+        spelled = []
         for step in steps:
             if type(step) is str:
-                spelling = _spelling(step)
-                other.tail = (*other.tail, spelling[0])
-                if not spelling[1]:
+                text, writable, readable = _spelled.get(step) or _spelling(step)
+                spelled.append(text)
+                if not writable:
                     other.writable = False
-                    other.readable = other.readable and spelling[2]
+                    other.readable = other.readable and readable
             else:
-                other.tail = (*other.tail, segment(step))
+                spelled.append(segment(step))
+        other.tail = (*self.tail, *spelled)
         return other
 
     def refer(self) -> Location:

@@ -46,11 +46,11 @@ class Batch(Queued, DocumentVerbs):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Queue the assignment of a document, or with a path of a value inside one."""
-        self._run(toplevel.assign(self._subject, key, value))
+        self._queue.add(toplevel.assign(self._subject, key, value), answers=False)
 
     def __delitem__(self, key: Any) -> None:
         """Queue the removal of a document, or with a path of a value inside one."""
-        self._run(toplevel.delete(self._subject, key))
+        self._queue.add(toplevel.delete(self._subject, key), answers=False)
 
     def __len__(self) -> int:
         """Count what is queued."""

@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
 from redisjson_dict.exchange import was_sent
 from redisjson_dict.expiry import owner
-from redisjson_dict.operations import Flow, Operation, Verb
+from redisjson_dict.operations import Flow, Operation, Verb, documents
+from redisjson_dict.replies import Reply
 
-__all__ = ["Pending", "Queue", "batch_error", "confirm", "name_of", "waiting", "with_sources"]
+__all__ = [
+    "Bundle",
+    "Pending",
+    "Queue",
+    "batch_error",
+    "confirm",
+    "name_of",
+    "spread",
+    "waiting",
+    "with_sources",
+]
 
 T = TypeVar("T")
 
+_BUNDLED = 5000  # assignments in one command: the server is busy for some milliseconds
 _LARGEST = 2**30 - 2**20
 """Bytes in one transaction: the server's client-query-buffer-limit, less what it counts itself. It
 closes the connection of a client that sends more."""
@@ -56,6 +68,44 @@ class Pending(Generic[T]):
         self._error, self._known = error, True
 
 
+class _Nobody(Pending[Any]):
+    """Stands for the promise of a result that nobody waits for."""
+
+    __slots__ = ()
+
+    def resolve(self, value: Any) -> None:
+        """Keep nothing."""
+
+    def fail(self, error: Exception) -> None:
+        """Keep nothing; the batch itself raises."""
+
+
+_NOBODY = _Nobody(lambda result: result)
+
+
+class Bundle(NamedTuple):
+    """What travels as one command.
+
+    Attributes:
+        operation: what is sent.
+        size: how many of the batch's operations it stands for.
+    """
+
+    operation: Operation[Any]
+    size: int
+
+
+def spread(bundles: list[Bundle], replies: list[Reply]) -> list[Reply]:
+    """Return a reply for each operation of a batch, from those to its bundles."""
+    found: list[Reply] = []
+    for (_, size), reply in zip(bundles, replies, strict=True):
+        if size == 1:
+            found.append(reply)
+        else:
+            found += reply[1:] if type(reply) is list else [reply] * size
+    return found
+
+
 class Queue:
     """The operations of an open batch, in order.
 
@@ -94,15 +144,42 @@ class Queue:
         Raises:
             PipelineError: the batch is atomic, but its keys are in several slots.
         """
-        keys = {operation.at.key for operation, _ in self.entries}
         first = self.entries[0][0].at.key
-        if self._slot is not None and len({self._slot(key) for key in keys}) > 1:
+        if self._slot is None:
+            return first
+        keys = {operation.at.key for operation, _ in self.entries}
+        if len({self._slot(key) for key in keys}) > 1:
             raise PipelineError(
                 f"the batch changes {len(keys)} documents in several slots of the cluster, which "
                 "no transaction can; nothing was sent. Keep keys together by a hash tag in "
                 "braces, or ask for pipeline(atomic=False)"
             )
         return first
+
+    def bundles(self) -> list[Bundle]:
+        """Return the operations as they travel: adjacent assignments of documents as one.
+
+        A transaction costs the server and redis-py a few microseconds for each of its commands.
+        """
+        groups: list[list[Operation[Any]]] = []
+        keys: set[bytes] = set()
+        for operation, _ in self.entries:
+            key = operation.at.document.key
+            if (
+                groups
+                and len(keys) < _BUNDLED
+                and key not in keys
+                and documents.is_bundled_with(groups[-1][-1], operation)
+            ):
+                groups[-1].append(operation)
+            else:
+                groups.append([operation])
+                keys = set()
+            keys.add(key)
+        return [
+            Bundle(group[0] if len(group) == 1 else documents.bundle(group), len(group))
+            for group in groups
+        ]
 
     def add(self, verb: Verb[Any], *, answers: bool) -> Pending[Any]:
         """Queue a verb.
@@ -122,6 +199,10 @@ class Queue:
                 else "a batch belongs to the process, thread and task that opened it; "
                 "nothing was queued"
             )
+        return self.take(verb, answers=answers)
+
+    def take(self, verb: Verb[Any], *, answers: bool) -> Pending[Any]:
+        """Queue a verb of the one who opened the batch; as `add`."""
         if isinstance(verb, Flow) and verb.parts is not None:
             return self._add_parts(verb.parts)
         if isinstance(verb, Flow):
@@ -144,7 +225,7 @@ class Queue:
                 location=verb.at.describe(),
             )
         self._size = size
-        pending: Pending[Any] = Pending(self._show)
+        pending: Pending[Any] = Pending(self._show) if answers else _NOBODY
         self.entries.append((verb, pending))
         return pending
 
@@ -154,7 +235,7 @@ class Queue:
             done: Pending[Any] = Pending(self._show)
             done.resolve(None)
             return done
-        promises = [self.add(part, answers=True) for part in parts]
+        promises = [self.take(part, answers=True) for part in parts]
         return promises[0]
 
 

@@ -66,7 +66,7 @@ SCRIPTED = [
     (values.delete, (), "delete", ()),
     (values.pop, (), "pop", ()),
     (values.length, (), "length", ("",)),
-    (values.length, ("array",), "length", ("array",)),
+    (values.length, ("object",), "length", ("object",)),
     (objects.names, (), "names", ()),
     (objects.members, (1000,), "members", (1000,)),
     (objects.update, ({"k": 1, "l": [2]},), "update", (2, b'["k"]', b"1", b'["l"]', b"[2]")),
@@ -132,6 +132,7 @@ def test_script_command(place, verb, given, name, sent):
 PLAIN = [
     (values.read, (), ("JSON.GET",), ()),
     (values.read, ("array",), ("JSON.GET",), ()),
+    (values.length, ("array",), ("JSON.ARRLEN",), ()),
     (arrays.append, ({"v": 1},), ("JSON.ARRAPPEND",), (b'{"v":1}',)),
 ]
 
@@ -263,6 +264,7 @@ AGAIN = [
     values.kind(CHILD),
     values.contains(CHILD),
     values.length(HELD),
+    values.length(HELD, "array"),
     values.assign(CHILD, 1),
     values.get_many(HELD, {"k": ("k",)}),
     objects.names(HELD),
@@ -323,6 +325,7 @@ BASE = b'$["a"][0]'
         (values.delete(CHILD), 1, None),
         (values.pop(CHILD), b"[[1,2]]", [1, 2]),
         (values.length(HELD), 0, 0),
+        (values.length(HELD, "array"), [3], 3),
         (
             values.get_many(HELD, {"k": ("k",), "l": ("l",), ("m", 0): ("m", 0)}),
             [b"+", b"array", None, b"[null]"],
@@ -415,6 +418,8 @@ def test_reply_means(operation, reply, result):
         (values.read(HELD, "array"), b'[{"k":1}]', Refusal),
         (values.read(HELD, "object"), b"[]", Refusal),
         (values.read(HELD, "object"), None, Refusal),
+        (values.length(HELD, "array"), [], Refusal),
+        (values.length(HELD, "array"), [None], Refusal),
         (values.assign(CHILD, 1), None, Refusal),
         (values.replace(HELD, {}, "object"), [b"?", 0, b"array"], StaleLocationError),
         (values.pop(CHILD), [b"?", 0, b"object"], KeyError),

@@ -172,7 +172,7 @@ def test_block_is_one_transaction(d: RedisJSONDict, sent: Any) -> None:
 
     assert names[0] == "MULTI"
     assert names[-1] == "EXEC"
-    assert len(names) == 6
+    assert len(names) == 5  # x and y are assigned by one
     assert d.to_python() == {"x": 1, "y": {"l": [2]}, "z": 3}
 
 
@@ -215,7 +215,7 @@ def test_requests_counted_at_the_relay(relay: Relay, connect: Any, d: RedisJSOND
             through[f"fib {number}"] = number
         assert relay.traffic == before
 
-    assert (relay.traffic - before).requests == 12
+    assert (relay.traffic - before).requests == 3
     assert len(d) == 10
 
 
@@ -1017,6 +1017,91 @@ def test_scripts_flushed_all_the_time(url: str, d: RedisJSONDict) -> None:
         thread.join()
 
     assert d["n"] == 500
+
+
+def test_adjacent_assignments_are_one_command(d: RedisJSONDict, sent: Any) -> None:
+    d["n"] = {"x": 0}
+
+    def call() -> None:
+        with d.pipeline() as batch:
+            batch["a"], batch["b"], batch["n", "x"], d["c"], d["a"] = 1, {"k": [2]}, 3, 4, 5
+
+    assert sent(call) == ["MULTI", "EVAL", "JSON.SET", "EVALSHA", "EXEC"]
+    assert d.to_python() == {"a": 5, "b": {"k": [2]}, "n": {"x": 3}, "c": 4}
+
+
+@pytest.mark.parametrize("atomic", [True, False])
+def test_foreign_key_among_assignments_fails_alone(
+    d: RedisJSONDict, client: Any, prefix: str, atomic: bool
+) -> None:
+    client.set(f"{prefix}foreign", "text", ex=1000)
+    d["old"] = 0
+    d.expire("old", 1000)
+    applied = "4 of the batch's 5 operations were applied"
+    with (
+        pytest.raises(PipelineError, match=applied) as caught,
+        d.pipeline(atomic=atomic) as batch,
+    ):
+        kept = [batch.set("a", 1), batch.set("old", 2)]
+        lost = batch.set("foreign", 3)
+        kept += [batch.set("b", 4), batch.set("c", {})]
+
+    assert isinstance(caught.value.__cause__, NotADocumentError)
+    assert "foreign" in str(caught.value)
+    assert [pending.result() for pending in kept] == [None] * 4
+    with pytest.raises(NotADocumentError, match="foreign"):
+        lost.result()
+    assert client.get(f"{prefix}foreign") == b"text"
+    assert client.ttl(f"{prefix}foreign") > 900
+    assert d.to_python() == {"a": 1, "old": 2, "b": 4, "c": {}}
+    assert d.ttl("old") is None
+
+
+def test_assignments_of_a_key_twice_keep_their_order(d: RedisJSONDict) -> None:
+    with d.pipeline():
+        for number in range(50):
+            d[f"k{number % 7}"] = number
+
+    assert d.to_python() == {f"k{n % 7}": n for n in range(50)}
+
+
+def test_assignments_with_several_lifetimes(d: RedisJSONDict) -> None:
+    d["kept"] = 0
+    d.expire("kept", 5000)
+    with d.pipeline():
+        d["a"], d["b"] = 1, 2
+        with d.expire_at(100):
+            d["c"], d["e"] = 3, 4
+        with d.expire_at(200):
+            d["f"] = 5
+        d["kept"] = 6
+
+    assert [d.ttl(key) for key in ("a", "b", "kept")] == [None] * 3
+    assert all(90 < (d.ttl(key) or 0) <= 100 for key in "ce")
+    assert 190 < (d.ttl("f") or 0) <= 200
+
+
+def test_assignments_that_preserve_lifetimes(client: Any, prefix: str) -> None:
+    d = RedisJSONDict(client, prefix, expire=100, preserve_expiration=True)
+    d["old"] = 0
+    d.expire("old", 5000)
+    with d.pipeline():
+        d["old"], d["new"], d["exact"] = 1, 2, [UNSPELLABLE]
+
+    assert (d.ttl("old") or 0) > 4000
+    assert 90 < (d.ttl("new") or 0) <= 100
+    assert d.to_python() == {"old": 1, "new": 2, "exact": [UNSPELLABLE]}
+
+
+def test_more_assignments_than_one_command_takes(d: RedisJSONDict, client: Any) -> None:
+    client.config_resetstat()
+    with d.pipeline():
+        for number in range(12_001):
+            d[f"k{number}"] = [number]
+
+    assert client.info("commandstats")["cmdstat_eval"]["calls"] <= 3
+    assert len(d) == 12_001
+    assert d["k12000", 0] == 12_000
 
 
 def test_expiry_block_inside(d: RedisJSONDict) -> None:

@@ -29,12 +29,14 @@ from redisjson_dict.scripts import script
 __all__ = [
     "FOREIGN_TOO",
     "assign",
+    "bundle",
     "contains",
     "delete",
     "drop_many",
     "expire",
     "expireat",
     "fetch_many",
+    "is_bundled_with",
     "persist",
     "pop",
     "read_keys",
@@ -66,6 +68,28 @@ def assign(at: Location, value: Any) -> Operation[None]:
     needed = repair_arguments(at, repairs) if repairs else ()
     command = ("EVALSHA", source.sha, 1, key, text, settings.lifetime(), *needed)
     return Operation(at, command, nothing, len(text) < HEAVY, source)
+
+
+def is_bundled_with(one: Operation[Any], other: Operation[Any]) -> bool:
+    """Return whether two adjacent operations of a batch can travel as one.
+
+    Both are assignments with the same lifetime and no float to repair.
+    """
+    return (
+        one.script is not None
+        and one.script is other.script
+        and one.script.name == "put"
+        and len(one.command) == len(other.command) == 6
+        and one.command[5] == other.command[5]
+    )
+
+
+def bundle(assignments: Sequence[Operation[Any]]) -> Operation[Any]:
+    """Return assignments of different documents as one operation, which replies as each would."""
+    keys = [operation.command[3] for operation in assignments]
+    texts = [operation.command[4] for operation in assignments]
+    first = assignments[0]
+    return _documents("put_each", first.at, keys, same, *texts, first.command[5])
 
 
 def setdefault(at: Location, value: Any) -> Operation[Any]:

@@ -129,6 +129,8 @@ def length(at: Location, wants: str = "") -> Verb[int]:
     """Count the members of an object or the elements of an array."""
     if not at.writable:
         return inspect(at, lambda value, _: _size(at, value), wants)
+    if wants == "array":  # JSON.OBJLEN could abort a server on a document that is gone
+        return Operation(at, ("JSON.ARRLEN", at.key, at.path), _count, True, None, wants)
     needed = wants or "container"
     return scripted("length", at, same, wants, resend=True, wants=needed)
 
@@ -233,6 +235,13 @@ def _picked(place: Location, value: Any, paths: Mapping[Any, tuple[Step, ...]]) 
             continue
         picked[key] = shallow(child, there, steps)
     return picked
+
+
+def _count(_: Location, reply: Reply) -> int:
+    if not reply or reply[0] is None:
+        raise Refusal
+    count: int = reply[0]
+    return count
 
 
 def _content(_: Location, reply: Reply) -> Any:

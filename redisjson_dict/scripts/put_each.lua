@@ -1,0 +1,11 @@
+#!lua
+-- needs: rights, many
+-- Does what `put` would do with each key, and replies what it would, in a list after a '+'.
+local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE')
+if no then return no end
+local exists, aliens = look()
+store(aliens)
+live_all(exists, aliens)
+local done = {'+'}
+for i = 1, count do done[i + 1] = aliens[i] or 1 end
+return done
