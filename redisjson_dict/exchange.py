@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator, Hashable, Sequence
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 from redis.exceptions import (
@@ -41,10 +42,10 @@ __all__ = [
     "ask",
     "exchange",
     "exchange_node",
-    "has_cache",
     "has_decoder",
     "has_user",
     "is_cluster",
+    "is_plain",
     "slot_of",
     "tell",
     "was_sent",
@@ -81,9 +82,20 @@ def has_user(client: Any) -> bool:
     return bool(options.get("username") or options.get("credential_provider"))
 
 
-def has_cache(client: Any) -> bool:
-    """Return whether the user has turned redis-py's client-side cache on."""
-    return getattr(client.connection_pool, "cache", None) is not None
+def is_plain(client: Any) -> bool:
+    """Return whether commands may pass by ``execute_command``, which takes half of a verb's time.
+
+    Not on a Cluster, nor with redis-py's client-side cache, nor where somebody has put their own in
+    its place, as tracing does.
+    """
+    if is_cluster(client) or getattr(client.connection_pool, "cache", None) is not None:
+        return False
+    method = type(client).execute_command
+    return (
+        isinstance(method, FunctionType)
+        and method.__module__.startswith("redis.")
+        and not hasattr(method, "__wrapped__")
+    )
 
 
 def has_decoder(client: Any, command: str) -> bool:

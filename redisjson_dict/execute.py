@@ -35,10 +35,10 @@ from redisjson_dict.exchange import (
     ask,
     exchange,
     exchange_node,
-    has_cache,
     has_decoder,
     has_user,
     is_cluster,
+    is_plain,
     tell,
     was_sent,
 )
@@ -99,7 +99,7 @@ class Shell:
         self.show = show
         self.refer = refer
         self.batches: dict[Owner, Queue] = {}
-        self._plain = not is_cluster(client) and not has_cache(client)
+        self._plain = is_plain(client)
         self.transacts = not has_user(client)
 
     def __reduce__(self) -> NoReturn:

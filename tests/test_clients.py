@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import subprocess
 import threading
@@ -837,3 +838,42 @@ def test_what_is_no_client():
     for wrong in (None, "redis://localhost", object()):
         with pytest.raises(TypeError, match="from_url"):
             RedisJSONDict(wrong)
+
+
+def test_execute_command_of_a_subclass_is_used(url: str, prefix: str):
+    """Who traces commands in a class of their own sees what may be sent again."""
+    seen = []
+
+    class Traced(redis.Redis):
+        def execute_command(self, *args: Any, **options: Any) -> Any:
+            seen.append(args[0])
+            return super().execute_command(*args, **options)
+
+    with Traced.from_url(url) as user:
+        d = RedisJSONDict(user, prefix)
+        d["a"] = [1]
+        d["a"].append(2)
+        assert d["a"].to_python() == [1, 2]
+
+    assert seen[-1] == "JSON.GET"
+    assert "JSON.ARRAPPEND" not in seen  # sent at most once, which execute_command does not promise
+
+
+def test_execute_command_that_was_wrapped_is_used(
+    url: str, prefix: str, monkeypatch: pytest.MonkeyPatch
+):
+    seen = []
+    own = redis.Redis.execute_command
+
+    @functools.wraps(own)
+    def wrapped(self: redis.Redis, *args: Any, **options: Any) -> Any:
+        seen.append(args[0])
+        return own(self, *args, **options)
+
+    monkeypatch.setattr(redis.Redis, "execute_command", wrapped)
+    with redis.Redis.from_url(url) as user:
+        d = RedisJSONDict(user, prefix)
+        d["a"] = 1
+        assert d["a"] == 1
+
+    assert "EVALSHA" in seen
