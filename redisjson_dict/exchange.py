@@ -55,6 +55,7 @@ Command = tuple[Any, ...]
 Replies = list[Any]
 
 _TRIES = 16
+_LARGE = 2**16  # bytes that are not worth copying
 REDIRECTIONS = (AskError, MovedError, TryAgainError, ClusterDownError)
 _REFUSED = (AuthenticationError, BusyLoadingError)
 _DECODED = frozenset(("JSON.GET", "JSON.MGET"))
@@ -122,7 +123,7 @@ def ask(client: Any, command: Command, *, resend: bool) -> Any:
             outcome; without one where it may be sent again, see `tell`.
     """
     with _Loan(client) as loan:
-        packed = loan.connection.pack_command(*command)
+        packed = _packed(loan.connection, [command])
         retrying = loan.connection.retry.call_with_retry
         if resend:
             return retrying(partial(loan.round_trip, packed), loan.drop)
@@ -132,7 +133,7 @@ def ask(client: Any, command: Command, *, resend: bool) -> Any:
 async def aask(client: Any, command: Command, *, resend: bool) -> Any:
     """Do as `ask` does, on a client of `redis.asyncio`."""
     async with _AsyncLoan(client) as loan:
-        packed = loan.connection.pack_command(*command)
+        packed = _packed(loan.connection, [command])
         retrying = loan.connection.retry.call_with_retry
         if resend:
             return await retrying(partial(loan.round_trip, packed), loan.drop)
@@ -288,7 +289,7 @@ async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) ->
 
 def _once(client: Any, commands: Sequence[Command]) -> Replies:
     with _Loan(client, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, loan.connection.pack_commands(commands), len(commands))
+        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
         if loan.divisible:
             return _replies(attempt())
         return _replies(loan.connection.retry.call_with_retry(attempt, loan.drop))
@@ -296,10 +297,33 @@ def _once(client: Any, commands: Sequence[Command]) -> Replies:
 
 async def _aonce(node: Any, commands: Sequence[Command]) -> Replies:
     async with _AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, loan.connection.pack_commands(commands), len(commands))
+        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
         if loan.divisible:
             return _replies(await attempt())
         return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
+
+
+def _packed(connection: Any, commands: Sequence[Command]) -> Any:
+    """Return commands in RESP, as redis-py packs them; but without a copy of what is large."""
+    if not any([_is_large(part) for command in commands for part in command]):
+        if len(commands) == 1:
+            return connection.pack_command(*commands[0])
+        return connection.pack_commands(commands)
+    chunks = [b""]
+    for command in commands:
+        chunks[-1] += b"*%d\r\n" % len(command)
+        for part in command:
+            text = part if type(part) is bytes else str(part).encode()
+            chunks[-1] += b"$%d\r\n" % len(text)
+            if _is_large(text):
+                chunks += [text, b"\r\n"]
+            else:
+                chunks[-1] += text + b"\r\n"
+    return chunks
+
+
+def _is_large(part: Any) -> bool:
+    return type(part) is bytes and len(part) > _LARGE
 
 
 class _Loan:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable, Iterator
+from heapq import merge
+from io import BytesIO
 
 import orjson
 
@@ -135,13 +138,21 @@ def respell(text: bytes) -> tuple[bytes, bool]:
     mask = text
     if b"\\" in text:
         mask = text.replace(b"\\\\", b"__").replace(b'\\"', b"__")
-    spans = dict(_tokens(_POINT, mask))
+    tokens: Iterable[tuple[int, int]] = _tokens(_POINT, mask)
     if exponents:
-        spans.update(_tokens(_EXPONENT, mask))
-    pieces = []
-    done = 0
+        tokens = merge(tokens, _tokens(_EXPONENT, mask))
+    return _rewritten(text, tokens)
+
+
+def _rewritten(text: bytes, tokens: Iterable[tuple[int, int]]) -> tuple[bytes, bool]:
+    """Return the text with another spelling for each of some number tokens that needs one."""
+    old, new = memoryview(text), BytesIO()  # pieces of a large text would fragment the memory
+    done = seen = 0
     left = False
-    for start, end in sorted(spans.items()) if exponents else spans.items():
+    for start, end in tokens:
+        if start < seen:  # found by both patterns
+            continue
+        seen = end
         token = text[start:end]
         value = float(token)
         if _is_read_right(token, abs(value)):
@@ -150,10 +161,13 @@ def respell(text: bytes) -> tuple[bytes, bool]:
         if missing is not None:
             left = True
         else:
-            pieces += [text[done:start], spelled]
+            new.write(old[done:start])
+            new.write(spelled)
             done = end
-    pieces.append(text[done:])
-    return b"".join(pieces), left
+    if done == 0:
+        return text, left
+    new.write(old[done:])
+    return new.getvalue(), left
 
 
 def _is_read_right(token: bytes, size: float) -> bool:
@@ -173,9 +187,8 @@ def _has_exponent(text: bytes) -> bool:
     return _EXPONENT.search(text) is not None
 
 
-def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
+def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> Iterator[tuple[int, int]]:
     """Where number tokens start and end; what only looks like one inside a string is left out."""
-    spans = []
     quoted = b'"' in mask
     quotes = counted = 0
     for match in pattern.finditer(mask):
@@ -186,5 +199,4 @@ def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> list[tuple[int, int]]:
             if quotes % 2:
                 continue
         before = mask[max(0, at - 40) : at]
-        spans.append((at - len(before) + len(before.rstrip(_SIGN_AND_DIGITS)), end))
-    return spans
+        yield at - len(before) + len(before.rstrip(_SIGN_AND_DIGITS)), end
