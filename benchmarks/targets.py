@@ -58,7 +58,8 @@ def _faster(verb: str, limit: float, size: str) -> Target:
 
 _LEADS = {"1 KB": 2.5, "10 KB": 15.0, "100 KB": 150.0, "1 MB": 1000.0}
 _WAYS = ("threads", "processes")
-_ONE_COMMAND = ("held: set", "held: append", "held: len", "held: to_python", "held: in")
+_ONE_COMMAND = ("held: set", "held: append", "held: len", "held: to_python")
+_SCRIPTS = ("held: in", "held: incr", "held: pop", "held: insert", "held: setdefault, absent")
 
 TARGETS: tuple[Target, ...] = (
     *(_hot(column, 1.10, column) for column in _ONE_COMMAND),
@@ -75,7 +76,7 @@ TARGETS: tuple[Target, ...] = (
     _hot("held: get container, kind unknown", 1.20, "held: get container"),
     *(
         _hot(column, 1.25, column)
-        for column in ("held: incr", "held: pop", "held: insert", "held: setdefault, absent")
+        for column in _SCRIPTS
     ),
     _hot("top level: in", 1.08, "top level: in"),
     _hot("top level: del", 1.08, "top level: del"),

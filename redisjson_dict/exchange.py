@@ -1,9 +1,10 @@
-"""Send commands at most once, on a connection borrowed from the user's own client.
+"""Send commands on a connection borrowed from the user's own client, at most once where it matters.
 
 Theory of operation. redis-py sends a command again when the connection breaks after the request,
 when the server may already have executed it. Here connecting and sending follow the connection's
 own retry policy, since a request that was not sent whole was not executed; the replies are read
-once. On a Cluster the connection is that of the key's node; where the node has moved or was not
+once (`attempt`), unless the whole may be done again (`round_trip`). Borrowing costs half of what
+`execute_command` does. On a Cluster the connection is that of the key's node; where the node has moved or was not
 reached, a read through the client makes redis-py follow and refresh its map, then it is tried
 again.
 """

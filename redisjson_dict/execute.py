@@ -5,8 +5,10 @@ Everything else (a flow of several operations, a fallback, finding out why the s
 is a generator that yields what is to be sent and is sent the answers, so that blocking and
 awaiting differ in nothing but how they wait: compare `Blocking` and `Awaiting` side by side.
 
-What may be sent again after a broken connection goes by the client's own `execute_command`; what
-would then be applied twice goes by `exchange`, at most once.
+On one server a request goes out on a connection borrowed from the client (`exchange`): sent again
+after a broken connection as the client's own policy says, or at most once, where it would then be
+applied twice. On a Cluster, or where `execute_command` is more than redis-py's own, that is asked for
+what may be sent again.
 """
 
 from __future__ import annotations
