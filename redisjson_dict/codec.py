@@ -293,14 +293,14 @@ def _settled(value: Any, depth: int) -> Any:
     root = _shallow_copy(value)
     level = [root]
     for _ in range(depth, _LEVELS):
-        below = _detach(level)
-        if below is None:
+        seen: list[Any] = []
+        level = _detach(level, seen)
+        if len(level) < len(seen):
             return None
-        if not below:
+        if not level:
             return root
-        if len(below) > _WIDE:
-            _check_crowd(value, below)
-        level = below
+        if len(seen) > _WIDE:
+            _check_crowd(value, seen)
     return None
 
 
@@ -308,17 +308,21 @@ def _shallow_copy(container: Any) -> Any:
     return container.copy() if type(container) is dict else [*container]
 
 
-def _detach(level: list[Any]) -> list[Any] | None:
+def _detach(level: list[Any], seen: list[Any]) -> list[Any]:
     """Put copies in the place of the containers that some of our own hold; return the copies.
 
-    None where one has a name whose comparison is foreign code.
+    Args:
+        level: containers that nobody else has.
+        seen: gets what was copied; one more than there are copies where a name was met whose
+            comparison is foreign code.
     """
-    below = []
+    below: list[Any] = []
     for holder in level:
         for step, item in holder.items() if type(holder) is dict else enumerate(holder):
             if type(item) in _CONTAINERS:
+                seen.append(item)
                 if type(step) not in _STEPS:
-                    return None
+                    return below
                 # _shallow_copy in place: this loop is most of what encoding costs
                 holder[step] = item = item.copy() if type(item) is dict else [*item]
                 below.append(item)

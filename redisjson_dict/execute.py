@@ -5,10 +5,10 @@ Everything else (a flow of several operations, a fallback, finding out why the s
 is a generator that yields what is to be sent and is sent the answers, so that blocking and
 awaiting differ in nothing but how they wait: compare `Blocking` and `Awaiting` side by side.
 
-On one server a request goes out on a connection borrowed from the client (`exchange`): sent again
+On one server a request goes out on a connection borrowed from the client (see `loans`): sent again
 after a broken connection as the client's own policy says, or at most once, where it would then be
-applied twice. On a Cluster, or where `execute_command` is more than redis-py's own, that is asked for
-what may be sent again.
+applied twice. On a Cluster, or where `execute_command` is not just redis-py's, that sends what may
+be sent again.
 """
 
 from __future__ import annotations
@@ -30,19 +30,17 @@ from redis.exceptions import (
 
 from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import (
-    aask,
     aexchange,
     aexchange_node,
     ainitialize,
-    ask,
+    arefresh,
     exchange,
     exchange_node,
     has_decoder,
     has_user,
     is_cluster,
     is_plain,
-    tell,
-    was_sent,
+    refresh,
 )
 from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.flows import (
@@ -55,6 +53,7 @@ from redisjson_dict.flows import (
     transacted,
 )
 from redisjson_dict.keyspace import Keyspace
+from redisjson_dict.loans import arepeatable, repeatable, tell, was_sent
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     UNDONE,
@@ -65,7 +64,7 @@ from redisjson_dict.operations import (
     Pause,
     Verb,
 )
-from redisjson_dict.queue import Queue, with_sources
+from redisjson_dict.queue import Bundle, Queue, with_sources
 from redisjson_dict.refusals import FAILURES, Asking, failed, json_probe, unscanned
 from redisjson_dict.replies import Reply, scanned
 
@@ -172,7 +171,8 @@ class Blocking(Shell):
             return
         if not queue.atomic:
             operations = [operation for operation, _ in queue.entries]
-            self._drive(settling(queue, self._together(operations)))
+            alone = [Bundle(operation, 1) for operation in operations]
+            self._drive(settling(queue, alone, self._together(operations)))
             return
         bundles = queue.bundles()
         commands = with_sources([bundle.operation for bundle in bundles])
@@ -204,8 +204,7 @@ class Blocking(Shell):
 
     def scan(self, space: Keyspace) -> Iterator[list[bytes]]:
         """Walk the keys of all JSON documents of a dict, each once, page by page."""
-        if is_cluster(self.client):
-            self.client.nodes_manager.initialize()  # a node that joined would be missed
+        refresh(self.client)
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
@@ -262,17 +261,18 @@ class Blocking(Shell):
         return operation.result(reply)
 
     def _send(self, operation: Operation[Any]) -> Reply:
-        try:
+        if operation.resend:
             if self._plain:
-                return ask(self.client, operation.command, resend=operation.resend)
-            if operation.resend and not has_decoder(self.client, operation.command[0]):
-                return self.client.execute_command(*operation.command, **_options(operation))
-        except (ConnectionError, TimeoutError) as error:
-            tell(error, writes=operation.writes)
-            raise
-        except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
-            if self._plain or operation.script is None:
-                raise
+                return repeatable(self.client, operation.command, writes=operation.writes)
+            if not has_decoder(self.client, operation.command[0]):
+                try:
+                    return self.client.execute_command(*operation.command, **_options(operation))
+                except (ConnectionError, TimeoutError) as error:
+                    tell(error, writes=operation.writes)
+                    raise
+                except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+                    if operation.script is None:
+                        raise
         return _only(exchange(self.client, operation.at.key, [operation.command]))
 
 
@@ -301,7 +301,8 @@ class Awaiting(Shell):
             return
         if not queue.atomic:
             operations = [operation for operation, _ in queue.entries]
-            await self._drive(settling(queue, await self._together(operations)))
+            alone = [Bundle(operation, 1) for operation in operations]
+            await self._drive(settling(queue, alone, await self._together(operations)))
             return
         bundles = queue.bundles()
         commands = with_sources([bundle.operation for bundle in bundles])
@@ -333,9 +334,7 @@ class Awaiting(Shell):
 
     async def scan(self, space: Keyspace) -> AsyncIterator[list[bytes]]:
         """Walk the keys of all JSON documents of a dict, each once, page by page."""
-        await self.client.initialize()
-        if is_cluster(self.client):
-            await self.client.nodes_manager.initialize()  # a node that joined would be missed
+        await arefresh(self.client)
         seen: set[bytes] = set()
         for node in _nodes(self.client):
             cursor = 0
@@ -393,17 +392,20 @@ class Awaiting(Shell):
         return operation.result(reply)
 
     async def _send(self, operation: Operation[Any]) -> Reply:
-        try:
+        if operation.resend:
             if self._plain:
-                return await aask(self.client, operation.command, resend=operation.resend)
-            if operation.resend and not has_decoder(self.client, operation.command[0]):
-                return await self.client.execute_command(*operation.command, **_options(operation))
-        except (ConnectionError, TimeoutError) as error:
-            tell(error, writes=operation.writes)
-            raise
-        except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
-            if self._plain or operation.script is None:
-                raise
+                return await arepeatable(self.client, operation.command, writes=operation.writes)
+            if not has_decoder(self.client, operation.command[0]):
+                try:
+                    return await self.client.execute_command(
+                        *operation.command, **_options(operation)
+                    )
+                except (ConnectionError, TimeoutError) as error:
+                    tell(error, writes=operation.writes)
+                    raise
+                except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+                    if operation.script is None:
+                        raise
         return _only(await aexchange(self.client, operation.at.key, [operation.command]))
 
 

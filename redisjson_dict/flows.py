@@ -7,6 +7,7 @@ nothing but how they wait; see `execute`, which drives them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
@@ -14,7 +15,7 @@ from redis.exceptions import NoScriptError, ResponseError
 from redisjson_dict.errors import PipelineError
 from redisjson_dict.exchange import REDIRECTIONS
 from redisjson_dict.operations import UNDONE, Flow, Operation, Verb
-from redisjson_dict.queue import Bundle, Queue, batch_error, confirm, name_of, spread
+from redisjson_dict.queue import Bundle, Entry, Queue, batch_error, confirm, name_of
 from redisjson_dict.refusals import FAILURES, Asking, failed, where
 from redisjson_dict.replies import Refusal, Reply
 
@@ -87,18 +88,17 @@ def check_multi(queue: Queue, replies: list[Reply]) -> None:
 def transacted(queue: Queue, bundles: list[Bundle], replies: list[Reply]) -> Asking[None]:
     """Settle a transaction, or raise what kept it from being executed."""
     replicated = len(bundles) + 2
-    begun, *answers, done = replies[:replicated]
-    queued = spread(bundles, answers)
+    begun, *queued, done = replies[:replicated]
     if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
-        yield from settling(queue, queued, begun)
+        yield from settling(queue, bundles, queued, begun)
     elif not isinstance(done, Exception):
-        yield from settling(queue, spread(bundles, done))
+        yield from settling(queue, bundles, done)
         confirm(queue, replies[replicated:])
     else:
-        for (operation, _), reply in zip(queue.entries, queued, strict=True):
+        for (operation, _), reply in zip(bundles, queued, strict=True):
             if isinstance(reply, Exception):
                 raise _refused_batch(operation, reply)
-        raise _refused_batch(queue.entries[0][0], done)
+        raise _refused_batch(bundles[0].operation, done)
 
 
 def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
@@ -113,26 +113,56 @@ def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineErro
     return error
 
 
-def settling(queue: Queue, replies: list[Reply], without: Exception | None = None) -> Asking[None]:
+def settling(
+    queue: Queue, bundles: list[Bundle], replies: list[Reply], without: Exception | None = None
+) -> Asking[None]:
     """Tell every promise of a batch its result; raise if something failed.
 
     Args:
         queue: the batch.
-        replies: to its operations.
+        bundles: what was sent.
+        replies: to that.
         without: why there was no transaction, if there was to be one.
     """
-    wrong = []
-    for (operation, pending), reply in zip(queue.entries, replies, strict=True):
-        try:
-            result = _plainly(operation, reply)
-            if result is UNDONE:
-                result = yield from _settled(operation, reply, _too_much)
-            pending.resolve(result)
-        except Exception as error:
-            pending.fail(error)
-            wrong.append((operation, error))
+    entries = iter(queue.entries)
+    wrong: list[tuple[Operation[Any], Exception]] = []
+    for (operation, size), reply in zip(bundles, replies, strict=True):
+        if size == 1:
+            wrong += yield from _kept(next(entries), reply)
+        elif isinstance(reply, Exception):
+            wrong += yield from _broken(operation, list(islice(entries, size)), reply)
+        else:
+            for entry, part in zip(islice(entries, size), reply[1:], strict=True):
+                wrong += yield from _kept(entry, part)
     if wrong or without is not None:
         raise batch_error(queue, wrong, without)
+
+
+def _kept(entry: Entry, reply: Reply) -> Asking[list[tuple[Operation[Any], Exception]]]:
+    """Keep one promise; return what failed."""
+    operation, pending = entry
+    try:
+        result = _plainly(operation, reply)
+        if result is UNDONE:
+            result = yield from _settled(operation, reply, _too_much)
+        pending.resolve(result)
+    except Exception as error:
+        pending.fail(error)
+        return [(operation, error)]
+    return []
+
+
+def _broken(
+    bundle: Operation[Any], entries: list[Entry], reply: Exception
+) -> Asking[list[tuple[Operation[Any], Exception]]]:
+    """Break the promises of a bundle that was refused as one, for one reason."""
+    try:
+        yield from _settled(bundle, reply, _too_much)
+    except Exception as error:
+        for _, pending in entries:
+            pending.fail(error)
+        return [(operation, error) for operation, _ in entries]
+    return []
 
 
 def _plainly(operation: Operation[T], reply: Reply) -> T:

@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
+from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
 from redisjson_dict.expiry import Expiry, Seconds
@@ -145,7 +146,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         self._run(toplevel.delete(self._space, key))
 
     def __contains__(self, key: object) -> bool:
-        """Return whether there is such a document: one TYPE. Foreign Redis keys are not."""
+        """Return whether there is such a document: one JSON.TYPE. Foreign Redis keys are not."""
         return bool(self._run(toplevel.contains(self._space, key)))
 
     def __iter__(self) -> Iterator[str]:
@@ -198,7 +199,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
         for place in self._places():
             try:
                 return place.name, self._run(documents.pop(place))
-            except (KeyError, TypeError):  # taken, or replaced by a foreign key, in between
+            except (KeyError, NotADocumentError):  # taken, or replaced, in between
                 continue
         raise KeyError("popitem(): dictionary is empty")
 

@@ -123,7 +123,7 @@ class _Block(Generic[S]):
         self._entered.remove((entered_by, joined))
         if joined >= 0 and mine:
             if failed:
-                del self._run.batches[entered_by].entries[joined:]
+                self._run.batches[entered_by].drop(joined)
             return None
         queue = self._run.batches.pop(entered_by, None)
         if queue is not None:  # else the inner block was not left by who opened it, either

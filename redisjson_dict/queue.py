@@ -6,19 +6,18 @@ from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
-from redisjson_dict.exchange import was_sent
 from redisjson_dict.expiry import owner
+from redisjson_dict.loans import was_sent
 from redisjson_dict.operations import Flow, Operation, Verb, documents
-from redisjson_dict.replies import Reply
 
 __all__ = [
     "Bundle",
+    "Entry",
     "Pending",
     "Queue",
     "batch_error",
     "confirm",
     "name_of",
-    "spread",
     "waiting",
     "with_sources",
 ]
@@ -83,6 +82,9 @@ class _Nobody(Pending[Any]):
 _NOBODY = _Nobody(lambda result: result)
 
 
+Entry = tuple[Operation[Any], Pending[Any]]
+
+
 class Bundle(NamedTuple):
     """What travels as one command.
 
@@ -93,17 +95,6 @@ class Bundle(NamedTuple):
 
     operation: Operation[Any]
     size: int
-
-
-def spread(bundles: list[Bundle], replies: list[Reply]) -> list[Reply]:
-    """Return a reply for each operation of a batch, from those to its bundles."""
-    found: list[Reply] = []
-    for (_, size), reply in zip(bundles, replies, strict=True):
-        if size == 1:
-            found.append(reply)
-        else:
-            found += reply[1:] if type(reply) is list else [reply] * size
-    return found
 
 
 class Queue:
@@ -135,7 +126,7 @@ class Queue:
         self.atomic = atomic
         self.wait = wait
         self.ended = False
-        self.entries: list[tuple[Operation[Any], Pending[Any]]] = []
+        self.entries: list[Entry] = []
 
     @property
     def key(self) -> bytes:
@@ -155,6 +146,11 @@ class Queue:
                 "braces, or ask for pipeline(atomic=False)"
             )
         return first
+
+    def drop(self, first: int) -> None:
+        """Give up the operations from one on."""
+        self._size -= sum([_size_of(operation) for operation, _ in self.entries[first:]])
+        del self.entries[first:]
 
     def bundles(self) -> list[Bundle]:
         """Return the operations as they travel: adjacent assignments of documents as one.

@@ -1494,3 +1494,29 @@ def test_foreign_keys_are_left_alone(go: Any, client: Any, prefix: str) -> None:
 
     go(body)
     assert client.lrange(f"{prefix}foreign", 0, -1) == [b"1"]
+
+
+def test_single_connection_is_one(url: str, prefix: str, d: Blocking) -> None:
+    async def body() -> None:
+        async with redis.asyncio.Redis.from_url(url, single_connection_client=True) as client:
+            mine = RedisJSONDict(client, prefix)
+            d["n"] = 1
+            before = await client.info("stats")
+            await asyncio.gather(*(mine["n"].get() for _ in range(8)))
+            after = await client.info("stats")
+        assert after["total_connections_received"] == before["total_connections_received"]
+
+    asyncio.run(body())
+
+
+def test_single_connection_is_made_by_the_first_verb(url: str, prefix: str, d: Blocking) -> None:
+    async def body() -> None:
+        d["n"] = 1
+        client = redis.asyncio.Redis.from_url(url, single_connection_client=True)
+        mine = RedisJSONDict(client, prefix)
+        before = d._run.client.info("stats")["total_connections_received"]
+        assert await asyncio.gather(*(mine["n"].get() for _ in range(8))) == [1] * 8
+        assert d._run.client.info("stats")["total_connections_received"] == before + 1
+        await client.aclose()
+
+    asyncio.run(body())

@@ -877,3 +877,30 @@ def test_execute_command_that_was_wrapped_is_used(
         assert d["a"] == 1
 
     assert "EVALSHA" in seen
+
+
+def test_execute_command_put_on_a_client_is_used(url: str, prefix: str):
+    seen = []
+    with redis.Redis.from_url(url) as user:
+        own = user.execute_command
+
+        def traced(*args: Any, **options: Any) -> Any:
+            seen.append(args[0])
+            return own(*args, **options)
+
+        user.execute_command = traced
+        d = RedisJSONDict(user, prefix)
+        d["a"] = 1
+        assert d["a"] == 1
+
+    assert "EVALSHA" in seen
+
+
+def test_large_text_among_many_small_ones(url: str, prefix: str):
+    """Packed in linear time: the test would take minutes."""
+    with redis.Redis.from_url(url, socket_timeout=60) as user:
+        d = RedisJSONDict(user, prefix)
+        items = {f"k{n}": n for n in range(60_000)} | {"big": "x" * 100_000}
+        d.update(items)
+        assert d.to_python() == items
+        d.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -595,3 +596,19 @@ def test_numpy_numbers_and_arrays_are_stored_exactly(d) -> None:
     d["x"] = np.float32(0.1)
 
     assert d.to_python() == {"a": [0, 1, 2], "x": 0.10000000149011612}
+
+
+def test_one_document_as_deep_as_can_be_read_spares_the_others(d, client, prefix):
+    d["deep"], d["flat"] = json.loads("[" * 100 + "]" * 100), {"a": 1}
+    inside = "$" + "[0]" * 99  # the innermost array
+    for levels in [*[100] * 9, 33]:
+        client.execute_command("JSON.SET", f"{prefix}deep", inside, "[" * levels + "]" * levels)
+        inside += "[0]" * (levels - 1)
+
+    content = d.to_python()
+
+    assert content["flat"] == {"a": 1}
+    levels, value = 0, content["deep"]
+    while value:
+        levels, value = levels + 1, value[0]
+    assert levels == 1022

@@ -1057,6 +1057,40 @@ def test_foreign_key_among_assignments_fails_alone(
     assert d.ttl("old") is None
 
 
+def test_assignments_refused_as_one_give_one_reason(
+    url: str, d: RedisJSONDict, client: Any, prefix: str
+) -> None:
+    name = f"u{uuid.uuid4().hex[:8]}"
+    rules = ("on", ">pw", "~*", "&*", "+@all", "-json.mset")
+    client.execute_command("ACL", "SETUSER", name, *rules)
+    user = redis.Redis.from_url(url, username=name, password="pw")
+    few = RedisJSONDict(user, prefix)
+    with pytest.raises(PipelineError, match="0 of the batch's 200") as caught, few.pipeline() as b:
+        pending = [b.set(f"k{n}", n) for n in range(200)]
+    user.close()
+    client.execute_command("ACL", "DELUSER", name)
+
+    assert "json.mset" in str(caught.value).lower()
+    assert len(str(caught.value)) < 1500
+    with pytest.raises(redis.ResponseError):
+        pending[199].result()
+    assert d.to_python() == {}
+
+
+def test_dropped_inner_block_counts_no_more(d: RedisJSONDict, monkeypatch: Any) -> None:
+    monkeypatch.setattr("redisjson_dict.queue._LARGEST", 100_000)
+    with d.pipeline():
+        d["a"] = "x" * 60_000
+        with contextlib.suppress(ZeroDivisionError), d.pipeline():
+            d["b"] = "x" * 30_000
+            raise ZeroDivisionError
+        d["c"] = "x" * 30_000
+        with pytest.raises(ValueRangeError):
+            d["e"] = "x" * 30_000
+
+    assert set(d) == {"a", "c"}
+
+
 def test_assignments_of_a_key_twice_keep_their_order(d: RedisJSONDict) -> None:
     with d.pipeline():
         for number in range(50):

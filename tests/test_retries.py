@@ -105,6 +105,7 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
         lambda d: d.setdefault("new", 5),
         {"doc": START, "other": 7, "new": 5},
     ),
+    "expireat in the past": ("lifetime", lambda d: d.expireat("other", 1), {"doc": START}),
     "dict incr": ("incr", lambda d: d.incr("other"), {"doc": START, "other": 8}),
     "dict pop": ("take", lambda d: d.pop("other"), {"doc": START}),
     "dict del": ("JSON.DEL", drop("other"), {"doc": START}),

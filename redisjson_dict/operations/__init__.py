@@ -264,17 +264,21 @@ def shallow(at: Location, value: Any, steps: tuple[Step, ...] | None = None) -> 
 def or_else(
     verb: Verb[T], otherwise: Any, absent: tuple[type[Exception], ...] = ABSENT
 ) -> Verb[Any]:
-    """Return a read that gives `otherwise` instead of an error that says: it is not there."""
-    if isinstance(verb, Operation):
-        return Operation(*verb[:6], otherwise, verb.fallback, verb.answers, absent)
+    """Return a verb that gives `otherwise` instead of an error that says: it is not there."""
+    if isinstance(verb, Flow):
+        return _flow_or_else(verb, otherwise, absent)
+    slowly = verb.fallback and _flow_or_else(verb.fallback, otherwise, absent)
+    return Operation(*verb[:6], otherwise, slowly, verb.answers, absent)  # _replace is slow
 
+
+def _flow_or_else(flow: Flow[T], otherwise: Any, absent: tuple[type[Exception], ...]) -> Flow[Any]:
     def start() -> Steps[Any]:
         try:
-            return (yield from verb.start())
+            return (yield from flow.start())
         except absent:
             return otherwise
 
-    return Flow(verb.at, start, writes=verb.writes)
+    return Flow(flow.at, start, writes=flow.writes)
 
 
 def found(at: Location, reply: Reply) -> Any:

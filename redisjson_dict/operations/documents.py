@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from redisjson_dict.codec import HEAVY, LARGEST, decode, encode_many, is_light
@@ -159,7 +160,7 @@ def expire(at: Location, milliseconds: int) -> Operation[None]:
 
 def expireat(at: Location, milliseconds: int) -> Operation[None]:
     """Set the moment when a document ends, in milliseconds since the epoch."""
-    return _documents("lifetime", at, [at.key], _timed, b"PEXPIREAT", milliseconds, resend=True)
+    return _documents("lifetime", at, [at.key], _timed, b"PEXPIREAT", milliseconds)
 
 
 def persist(at: Location) -> Operation[bool]:
@@ -203,12 +204,12 @@ def read_keys(at: Location, keys: list[bytes]) -> Operation[list[Any]]:
     key only; for one who may not there is the script.
     """
 
-    def slowly() -> Steps[list[Any]]:
-        found: list[Any] = yield _read_each(at, keys)
-        return found
+    def without_mget() -> Steps[list[Any]]:
+        contents: list[Any] = yield _read_each(at, keys)
+        return contents
 
     command = ("JSON.MGET", *keys, b"$")
-    return Operation(at, command, _contents, True, fallback=Flow(at, slowly))
+    return Operation(at, command, _contents, True, fallback=Flow(at, without_mget))
 
 
 def _read_each(at: Location, keys: list[bytes]) -> Operation[list[Any]]:
@@ -218,8 +219,9 @@ def _read_each(at: Location, keys: list[bytes]) -> Operation[list[Any]]:
 def _contents(_: Location, reply: Reply) -> list[Any]:
     texts = [b"null" if text is None else text for text in reply]
     if set(map(type, texts)) == {bytes} and sum(map(len, texts)) <= _JOINED:
-        joined = decode(b"[" + b",".join(texts) + b"]")
-        return [MISSING if content is None else content[0] for content in joined]
+        with suppress(ValueRangeError):  # one of them is as deep as can be decoded: by itself
+            joined = decode(b"[" + b",".join(texts) + b"]")
+            return [MISSING if content is None else content[0] for content in joined]
     return [MISSING if text is None else only(text) for text in reply]
 
 

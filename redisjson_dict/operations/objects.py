@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redisjson_dict.codec import decode, is_light
+from redisjson_dict.codec import HEAVY, decode, is_light
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.location import Location, is_writable, segment
 from redisjson_dict.operations import (
@@ -132,7 +132,8 @@ def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
         fresh = decode(encoded.text)
         return revise(at, lambda value: (None, _merged(value, fresh)), "object")
     repairs = repair_arguments(at, encoded.repairs)
-    return scripted("merge", at, nothing, encoded.text, *repairs, resend=True, wants="object")
+    light = len(encoded.text) < HEAVY
+    return scripted("merge", at, nothing, encoded.text, *repairs, resend=light, wants="object")
 
 
 def _emptied(at: Location, value: Any, wants: str) -> Any:

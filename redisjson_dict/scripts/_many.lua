@@ -31,10 +31,13 @@ local function store(aliens)
   end)
 end
 
--- A number of milliseconds, or none to make permanent; after a 'k' only for what is new.
+-- The lifetime: a number of milliseconds, or none to make permanent; after a 'k' only for what is new.
+local function timed()
+  return string.match(ARGV[count + 1], '%d+')
+end
+
 local function live_all(exists, aliens)
-  local lifetime = ARGV[count + 1]
-  local keeps, span = string.byte(lifetime) == 107, string.match(lifetime, '%d+')
+  local keeps, span = string.byte(ARGV[count + 1]) == 107, timed()
   for i = 1, count do
     if span and not (keeps and exists[i]) and not aliens[i] then
       redis.call('PEXPIRE', KEYS[i], span)

@@ -16,8 +16,7 @@ if not now then
   local document = steps == 0 and path == '$' and why[2] == -1
   if not document and not addable(why) then return why end
   if ARGV[first + 1] == '' then return {'>'} end -- default + amount is no number to store
-  local no = refused('JSON.GET') or unrepairable(first + 3)
-    or (document and refused('PERSIST', 'PEXPIRE'))
+  local no = unrepairable(first + 3) or (document and refused('PERSIST', 'PEXPIRE'))
   if no then return no end
   redis.call('JSON.SET', key, path, ARGV[first + 1])
   repair(key, path, first + 3)

@@ -1,7 +1,7 @@
 #!lua
 -- needs: rights, many
 -- Does what `put` would do with each key, and replies what it would, in a list after a '+'.
-local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE')
+local no = refused('JSON.MSET', timed() and 'PEXPIRE' or 'PERSIST')
 if no then return no end
 local exists, aliens = look()
 store(aliens)

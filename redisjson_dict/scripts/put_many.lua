@@ -2,7 +2,7 @@
 -- needs: repair, rights, many
 -- After a text for each key and the lifetime ARGV has repairs: quadruples of the key's number, the
 -- path, the increment, the float wanted. With a foreign key among them nothing is stored.
-local no = refused('JSON.MSET', 'PERSIST', 'PEXPIRE') or unrepairable(count + 2)
+local no = refused('JSON.MSET', timed() and 'PEXPIRE' or 'PERSIST') or unrepairable(count + 2)
 if no then return no end
 local exists, aliens = look()
 local _, alien = next(aliens)

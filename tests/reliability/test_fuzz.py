@@ -192,8 +192,11 @@ def test_names_that_lie_about_themselves():
     assert json.loads(codec.encode(value).text) == {"a": [1], "b": {"x": [2]}}
 
 
+@pytest.mark.parametrize("accompanied", [False, True])
 @pytest.mark.parametrize("wrap", [lambda x: [x, x], lambda x: {"a": x, "b": (x,)}])
-def test_value_that_multiplies_itself_is_refused(wrap):
+def test_value_that_multiplies_itself_is_refused(request, wrap, accompanied):
+    if accompanied:
+        request.getfixturevalue("company")
     value: Any = [1]
     for _ in range(60):
         value = wrap(value)

@@ -1,0 +1,392 @@
+"""A connection borrowed from the user's own client for one exchange; what is known when it breaks.
+
+Theory of operation. redis-py sends a command again when the connection breaks after the request,
+when the server may already have executed it. Here connecting and sending follow the connection's
+own retry policy, since a request that was not sent whole was not executed; the replies are read
+once (`attempt`), unless the whole may be done again (`round_trip`). Borrowing costs half of what
+``execute_command`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ConnectionError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+)
+
+__all__ = [
+    "NOTHING_DONE",
+    "NOTHING_SENT",
+    "Command",
+    "Replies",
+    "aonce",
+    "arepeatable",
+    "once",
+    "repeatable",
+    "tell",
+    "was_sent",
+]
+
+Command = tuple[Any, ...]
+Replies = list[Any]
+
+NOTHING_DONE = "the server refused, so nothing was changed"
+NOTHING_SENT = "nothing was sent, so nothing was changed"
+_UNKNOWN = (
+    "outcome unknown: the request was sent, the reply was lost; it was not sent again, "
+    "because it might then have been applied twice"
+)
+_AGAIN = (
+    "outcome unknown: the request may have been executed, also more than once; that makes no "
+    "difference to the data, so it is safe to do the same again"
+)
+_READ_ONLY = "this request was a read, so it changed nothing"
+_REFUSED = (AuthenticationError, BusyLoadingError)
+_LARGE = 2**16  # bytes that are not worth copying
+
+
+def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
+    """Send a command that may be sent again when a connection breaks, and return its reply.
+
+    Args:
+        client: the user's; not a Cluster's.
+        command: as it travels.
+        writes: whether it changes something.
+
+    Raises:
+        redis.ResponseError: the server refused.
+        redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
+            outcome.
+    """
+    with Loan(client) as loan:
+        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
+        return loan.connection.retry.call_with_retry(trip, loan.drop)
+
+
+async def arepeatable(client: Any, command: Command, *, writes: bool) -> Any:
+    """Do as `repeatable` does, on a client of `redis.asyncio`."""
+    async with AsyncLoan(client) as loan:
+        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
+        return await loan.connection.retry.call_with_retry(trip, loan.drop)
+
+
+def _lost(writes: bool) -> str:
+    return _AGAIN if writes else _READ_ONLY
+
+
+def once(client: Any, commands: Sequence[Command]) -> Replies:
+    """Send commands at most once, in one write, and return the replies; an error is a reply.
+
+    Raises:
+        redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
+            outcome.
+    """
+    with Loan(client, divisible=_is_divisible(commands)) as loan:
+        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
+        if loan.divisible:
+            return _replies(attempt())
+        return _replies(loan.connection.retry.call_with_retry(attempt, loan.drop))
+
+
+async def aonce(node: Any, commands: Sequence[Command]) -> Replies:
+    """Do as `once` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
+    async with AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
+        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
+        if loan.divisible:
+            return _replies(await attempt())
+        return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
+
+
+def _packed(connection: Any, commands: Sequence[Command]) -> Any:
+    """Return commands in RESP, as redis-py packs them; but without a copy of what is large."""
+    if not any([_is_large(part) for command in commands for part in command]):
+        if len(commands) == 1:
+            return connection.pack_command(*commands[0])
+        return connection.pack_commands(commands)
+    chunks: list[bytes] = []
+    small: list[bytes] = []
+    for command in commands:
+        small.append(b"*%d\r\n" % len(command))
+        for part in command:
+            text = part if type(part) is bytes else str(part).encode()
+            small.append(b"$%d\r\n" % len(text))
+            if _is_large(text):
+                chunks += [b"".join(small), text]
+                small = [b"\r\n"]
+            else:
+                small += [text, b"\r\n"]
+    return [*chunks, b"".join(small)]
+
+
+def _is_large(part: Any) -> bool:
+    return type(part) is bytes and len(part) > _LARGE
+
+
+class Loan:
+    """A connection borrowed from a client's pool, or its single one, for one exchange.
+
+    Attributes:
+        divisible: whether a request that was cut short may have been executed in part.
+        note: what is known about the data, told by the error that ends the exchange.
+    """
+
+    __slots__ = ("_client", "_single", "connection", "divisible", "note")
+
+    def __init__(self, client: Any, *, divisible: bool = False) -> None:
+        self._client = client
+        self._single = client.connection
+        self.connection: Any = self._single
+        self.divisible = divisible
+        self.note = NOTHING_SENT
+
+    def __enter__(self) -> Loan:
+        if self._single:
+            self._client.single_connection_lock.acquire()
+            return self
+        try:
+            self.connection = self._client.connection_pool.get_connection()
+        except BaseException as error:
+            error.add_note(_known(self.note, error))
+            raise
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is not None and not isinstance(error, ResponseError):
+                error.add_note(_known(self.note, error, self.divisible))
+                self.connection.disconnect()
+        finally:
+            if self._single:
+                self._client.single_connection_lock.release()
+            else:
+                self._client.connection_pool.release(self.connection)
+
+    def drop(self, error: Exception) -> None:
+        """Give up the socket before another try."""
+        self.connection.disconnect()
+
+    def round_trip(self, packed: Any, lost: str) -> Any:
+        """Send a request that may be sent again, and return its reply.
+
+        Args:
+            packed: the request.
+            lost: what is known when the reply is lost.
+        """
+        before = self.note
+        self.connection.send_packed_command(packed)
+        self.note = lost
+        try:
+            return self.connection.read_response(disable_decoding=True)
+        except BusyLoadingError:
+            self.note = before  # this one was not executed
+            raise
+
+    def attempt(self, packed: Any, count: int) -> Replies | Exception:
+        """Send a request, and return its replies, or an error that allows no other attempt."""
+        connection = self.connection
+        self.note = NOTHING_SENT
+        if self._single or self.divisible:
+            connection.send_packed_command([])  # connects, and asks for a PONG if that is due
+        if self._single and connection.can_read():  # closed, or an unwanted reply
+            connection.disconnect()
+        self.note = _UNKNOWN
+        try:
+            connection.send_packed_command(packed)
+        except (ConnectionError, TimeoutError):
+            self.note = _UNKNOWN if self.divisible else NOTHING_SENT
+            raise
+        try:
+            return [self._reply() for _ in range(count)]
+        except Exception as error:
+            return _final(error, self.divisible)
+
+    def _reply(self) -> Any:
+        try:
+            return self.connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+
+class AsyncLoan:
+    """The same from a client of `redis.asyncio`, or from a node of a Cluster.
+
+    Closing an asyncio connection still sends what waits in its buffer, so a request that was given
+    up would arrive later. The buffer is dropped first.
+    """
+
+    __slots__ = ("_node", "_pool", "_single", "_transport", "connection", "divisible", "note")
+
+    def __init__(self, node: Any, *, divisible: bool = False) -> None:
+        self._node = node
+        self._pool = getattr(node, "connection_pool", node)
+        self._single = getattr(node, "connection", None)
+        self._transport: Any = None
+        self.connection: Any = self._single
+        self.divisible = divisible
+        self.note = NOTHING_SENT
+
+    async def __aenter__(self) -> AsyncLoan:
+        try:
+            if getattr(self._node, "single_connection_client", False):
+                await self._node.initialize()
+                self.connection = self._single = self._node.connection
+            if self._single:
+                await self._node._single_conn_lock.acquire()
+            elif self._pool is self._node:
+                self.connection = self._node.acquire_connection()
+            else:
+                self.connection = await self._pool.get_connection()
+        except BaseException as error:
+            error.add_note(_known(self.note, error))
+            raise
+        return self
+
+    async def __aexit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        try:
+            if error is not None and not isinstance(error, ResponseError):
+                self._abandon()
+                error.add_note(_known(self.note, error, self.divisible))
+                await self.connection.disconnect(nowait=True)
+        finally:
+            if self._single:
+                self._node._single_conn_lock.release()
+            else:
+                released = self._pool.release(self.connection)
+                if released is not None:
+                    await released
+
+    async def drop(self, error: Exception) -> None:
+        """Give up the socket before another try."""
+        self._abandon()
+        await self.connection.disconnect(nowait=True)
+
+    async def round_trip(self, packed: Any, lost: str) -> Any:
+        """Send a request that may be sent again, and return its reply; as `Loan.round_trip`."""
+        before = self.note
+        await self._connect()
+        self._transport = self.connection._writer.transport
+        self.note = lost
+        await self.connection.send_packed_command(packed, check_health=False)
+        try:
+            return await self.connection.read_response(disable_decoding=True)
+        except BusyLoadingError:
+            self.note = before  # this one was not executed
+            raise
+
+    async def attempt(self, packed: Any, count: int) -> Replies | Exception:
+        """Send a request, and return its replies, or an error that allows no other attempt."""
+        self.note = NOTHING_SENT
+        if self.connection.is_connected and await self._has_unread():
+            await self.connection.disconnect(nowait=True)
+        await self._connect()
+        unsent = await self._send(packed)
+        if unsent is not None:
+            return unsent
+        try:
+            return [await self._reply() for _ in range(count)]
+        except Exception as error:
+            return _final(error, self.divisible)
+
+    async def _connect(self) -> None:
+        if self.connection.health_check_interval or not self.connection.is_connected:
+            await self.connection.send_packed_command([])  # connects, or asks for a PONG
+
+    async def _has_unread(self) -> bool:
+        """Return whether the socket is closed, or has a reply that nobody waits for.
+
+        The event loop learns of a closed socket only when it gets to look, and tells the
+        connection a turn later.
+        """
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        connection = self.connection
+        probe = getattr(connection, "can_read", None) or connection.can_read_destructive
+        return bool(await probe())
+
+    async def _send(self, packed: Any) -> Exception | None:
+        """Send a request; return an error after which it may have gone out whole."""
+        self._transport = self.connection._writer.transport
+        if self.divisible:
+            self.note = _UNKNOWN
+        try:
+            await self.connection.send_packed_command(packed, check_health=False)
+        except ConnectionError:
+            self._transport = None  # broken: it has sent no more than a part
+            raise
+        except TimeoutError as error:
+            self._abandon()
+            if self.note is _UNKNOWN:
+                return error
+            raise
+        self.note = _UNKNOWN
+        return None
+
+    async def _reply(self) -> Any:
+        try:
+            return await self.connection.read_response(disable_decoding=True)
+        except ResponseError as error:
+            return error
+
+    def _abandon(self) -> None:
+        """Drop what waits to be sent, and take down whether the request had gone out whole."""
+        transport, self._transport = self._transport, None
+        if transport is not None:
+            whole = transport.get_write_buffer_size() == 0
+            transport.abort()
+            if self.note is _UNKNOWN or self.note is NOTHING_SENT:
+                self.note = _UNKNOWN if whole or self.divisible else NOTHING_SENT
+
+
+def _final(error: Exception, divisible: bool) -> Exception:
+    """Return an error of reading, after which nothing may be sent again.
+
+    Raises:
+        BusyLoadingError: the server executed nothing: the same may be sent again.
+    """
+    if isinstance(error, BusyLoadingError) and not divisible:
+        raise error
+    return error
+
+
+def _replies(outcome: Replies | Exception) -> Replies:
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+def _known(note: str, error: BaseException, divisible: bool = False) -> str:
+    """Return what is known about the data; some connection errors are the server's answer."""
+    refused = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
+    return NOTHING_DONE if refused and not divisible and note is not _AGAIN else note
+
+
+def _is_divisible(commands: Sequence[Command]) -> bool:
+    """Return whether a request that was cut short may have been executed in part."""
+    if commands[0][0] in ("MULTI", "ASKING"):
+        return bool(commands[-1][0] == "WAIT")  # EXEC may have arrived without it
+    return len(commands) > 1
+
+
+def was_sent(error: BaseException) -> bool:
+    """Return whether a connection error says that the outcome is unknown."""
+    return _UNKNOWN in getattr(error, "__notes__", ())
+
+
+def tell(error: BaseException, *, writes: bool) -> None:
+    """Say what is known about the data after redis-py's own way to send, which sends again.
+
+    Args:
+        error: a connection's; left alone if it says already, or tells who may connect.
+        writes: whether the request changes something.
+    """
+    if not hasattr(error, "__notes__") and not isinstance(error, AuthenticationError):
+        error.add_note(_lost(writes))
