@@ -46,7 +46,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 def test_verbs_change_nothing_but_their_place(world, effort, figures, request):
     @settings(
-        max_examples=effort.pick(5, 300), deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=effort.pick(5, 80), deadline=None, suppress_health_check=list(HealthCheck)
     )
     @given(document=names, name=names, path=paths)
     def check(document: str, name: str, path: tuple[Any, ...]) -> None:

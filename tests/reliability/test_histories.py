@@ -374,7 +374,7 @@ def test_checker_catches_a_client_that_reads_and_writes_back(crowd, client, pref
 @pytest.mark.parametrize("place", PLACES)
 def test_history_of_all_verbs_is_linearizable(crowd, client, prefix, url, effort, figures, place):
     name = PLACES[place]
-    count = effort.pick(8, 200)
+    count = effort.pick(8, 100)
     plans = planned(count, name, 10, NARROW)
     prepare(client, prefix, name, count)
 
@@ -387,7 +387,7 @@ def test_history_of_all_verbs_is_linearizable(crowd, client, prefix, url, effort
 
 
 def test_history_of_asyncio_tasks_is_linearizable(crowd, client, prefix, url, effort, figures):
-    count = effort.pick(5, 200)
+    count = effort.pick(5, 60)
     plans = planned(count, "a", 12, [name for name in history.ASYNC_VERBS if name not in WIDE], 3)
     prepare(client, prefix, "a", count)
 
@@ -400,7 +400,7 @@ def test_history_of_asyncio_tasks_is_linearizable(crowd, client, prefix, url, ef
 
 
 def test_history_of_batches_is_linearizable(crowd, client, prefix, url, effort, figures):
-    count = effort.pick(6, 150)
+    count = effort.pick(6, 100)
     plans = planned(count, "a", 3, MIXED)
     prepare(client, prefix, "a", count)
 
@@ -434,7 +434,7 @@ def test_items_are_popped_once_and_kept_in_order(
 def test_history_while_a_server_refuses_now_and_then_is_linearizable(
     crowd, pressed_server, effort, figures, state
 ):
-    count = effort.pick(5, 100)
+    count = effort.pick(5, 60)
     name = PLACES[{"MISCONF": "backslash", "NOREPLICAS": "leading-space"}.get(state, "plain")]
     plans = planned(count, name, 10, NARROW)
     client = pressed_server.client()

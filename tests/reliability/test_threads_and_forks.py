@@ -98,7 +98,7 @@ def _waited(pid: int) -> bool:
 
 
 def test_threads_share_one_dict_with_every_kind_of_verb(shared, effort):
-    count = effort.pick(2, 100)
+    count = effort.pick(2, 20)
     shared["doc"] = {"log": [], "n": 0, "own": {}, "a\\b": [], "text": ""}
     shared["list"] = list(range(THREADS * count))
     held = shared["doc"]  # made in this thread, used in the others
@@ -184,7 +184,7 @@ def test_dict_works_on_both_sides_of_a_fork(url, prefix, kind, effort):
         d = RedisJSONDict(client, prefix)
         d["doc"] = {"parent": 0, "child": 0, "log": []}
         held = d["doc"]
-        count = effort.pick(50, 1000)
+        count = effort.pick(50, 400)
 
         def child() -> None:
             for step in range(count):
@@ -242,7 +242,7 @@ def test_fork_amid_verbs_of_other_threads_hangs_nobody(url, prefix, d, effort):
 
     with ThreadPoolExecutor(4) as pool:
         jobs = [pool.submit(work) for _ in range(4)]
-        forks = effort.pick(8, 200)
+        forks = effort.pick(8, 100)
         try:
             for _ in range(forks):
                 forked(child)
@@ -372,7 +372,7 @@ def test_child_forked_in_an_expiry_block_is_not_in_it(d):
 
 
 def test_event_loops_in_threads_have_a_client_each(url, prefix, d, effort):
-    count = effort.pick(10, 200)
+    count = effort.pick(10, 100)
     d["doc"] = {"log": [], "n": 0}
 
     async def work(number: int) -> list[int]:
