@@ -224,7 +224,8 @@ def test_cut_in_a_batch_without_transaction(
                 assert subject.run(subject.d.at("doc", "n").get()) == left["n"]
 
 
-HANDSHAKE = (b"HELLO", b"SETINFO", b"SELECT", b"AUTH")
+# How many bytes of each request may be let through: not all, or the handshake may yet succeed.
+HANDSHAKE = {b"HELLO": 40, b"SETINFO": 40, b"SELECT": 23, b"AUTH": 40}
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +250,7 @@ def test_cut_during_the_handshake(
     with Relay(locked) as relay, redis.Redis.from_url(locked) as admin:
         truth = RedisJSONDict(admin, "t:")
         truth["doc"], truth["other"] = START, 0
-        for mode, up_to in (("cut", 40), ("reply", 5)):  # "+OK" is through with five
+        for mode, up_to in (("cut", HANDSHAKE[step]), ("reply", 5)):  # "+OK" is through with five
             for after in effort.pick((0, 4), range(up_to)):
                 with WAYS[way](relay.url, "t:", retries=retries, **options) as subject:
                     tally = Tally(subject, truth)
