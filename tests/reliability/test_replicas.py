@@ -19,7 +19,7 @@ from relay import Relay
 
 from redisjson_dict import NotReplicatedError, PipelineError, RedisJSONDict
 from redisjson_dict.asyncio import RedisJSONDict as AsyncRedisJSONDict
-from redisjson_dict.exchange import _is_divisible
+from redisjson_dict.loans import _is_divisible
 from redisjson_dict.server import Server, binaries
 
 NAMES = [binary.name for binary in binaries()]
