@@ -106,13 +106,22 @@ class Shell:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a client cannot be copied or pickled: take what to_python() gives")
 
+    def batch(self) -> Queue | None:
+        """Return the open batch that the caller is in."""
+        now = owner()
+        queue = self.batches.get(now)
+        if queue is not None and queue.abandoned:
+            del self.batches[now]
+            return None
+        return queue
+
     def queued(self, verb: Verb[Any]) -> bool:
         """Queue a write if the caller is in a batch; return whether it was.
 
         Raises:
             PipelineError: it must read first, or must return what it found.
         """
-        batch = self.batches.get(owner())
+        batch = self.batch()
         if batch is None or not verb.writes:
             return False
         batch.take(verb, answers=False)
@@ -124,7 +133,7 @@ class Shell:
         Raises:
             PipelineError: the caller is in a batch.
         """
-        if self.batches and owner() in self.batches:
+        if self.batches and self.batch() is not None:
             raise PipelineError(f"{name} must read before it writes: do it outside of the batch")
 
     def shown(self, result: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import weakref
 from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -108,7 +109,7 @@ class Expiry:
         if blocks:
             now = owner()
             for entry in reversed(blocks):
-                if entry.expiry is self and entry.entered_by == now:
+                if entry.expiry is self and entry.entered_by == now and entry.block() is not None:
                     expire = entry.span
                     break
         keep = b"k" if self._preserve else b""
@@ -125,27 +126,30 @@ class Block:
     May be entered again, and by several threads and tasks: each ends its own.
     """
 
-    __slots__ = ("_expiry", "_span")
+    __slots__ = ("__weakref__", "_expiry", "_span")
 
     def __init__(self, expiry: Expiry, span: int) -> None:
         self._expiry = expiry
         self._span = span
 
     def __enter__(self) -> None:
-        _blocks.set((*_blocks.get(), _Entry(self, self._expiry, owner(), self._span)))
+        alive = [entry for entry in _blocks.get() if entry.block() is not None]
+        _blocks.set((*alive, _Entry(weakref.ref(self), self._expiry, owner(), self._span)))
 
     def __exit__(self, *error: object) -> None:
         entries = list(_blocks.get())
         now = owner()
         for number in range(len(entries) - 1, -1, -1):
-            if entries[number].block is self and entries[number].entered_by == now:
+            if entries[number].block() is self and entries[number].entered_by == now:
                 del entries[number]
                 break
         _blocks.set(tuple(entries))
 
 
 class _Entry(NamedTuple):
-    block: Block
+    """A block that was entered; weakly, for an interrupt at its edge may keep it from ending."""
+
+    block: weakref.ref[Block]
     expiry: Expiry
     entered_by: Owner
     span: int

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from redisjson_dict.errors import PipelineError
+from redisjson_dict.errors import NotReplicatedError, PipelineError
 from redisjson_dict.exchange import REDIRECTIONS
 from redisjson_dict.operations import UNDONE, Flow, Operation, Verb
 from redisjson_dict.queue import Bundle, Entry, Queue, batch_error, confirm, name_of
@@ -92,7 +92,14 @@ def transacted(queue: Queue, bundles: list[Bundle], replies: list[Reply]) -> Ask
     if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
         yield from settling(queue, bundles, queued, begun)
     elif not isinstance(done, Exception):
-        yield from settling(queue, bundles, done)
+        try:
+            yield from settling(queue, bundles, done)
+        except PipelineError as error:
+            try:
+                confirm(queue, replies[replicated:])
+            except NotReplicatedError as missing:
+                error.add_note(f"besides, of what was applied: {missing}")
+            raise
         confirm(queue, replies[replicated:])
     else:
         for (operation, _), reply in zip(bundles, queued, strict=True):

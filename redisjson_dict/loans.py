@@ -107,14 +107,18 @@ async def aonce(node: Any, commands: Sequence[Command]) -> Replies:
 
 
 def _packed(connection: Any, commands: Sequence[Command]) -> Any:
-    """Return commands in RESP, as redis-py packs them; but without a copy of what is large."""
-    if not any([_is_large(part) for command in commands for part in command]):
-        if len(commands) == 1:
-            return connection.pack_command(*commands[0])
-        return connection.pack_commands(commands)
+    """Return commands in RESP, as redis-py packs them; but without a copy of what is large.
+
+    Numbers are spelled here: hiredis 3.5 crashes when an interrupt comes while it does that.
+    """
+    spelled = [[b"%d" % p if type(p) is int else p for p in command] for command in commands]
+    if not any([_is_large(part) for command in spelled for part in command]):
+        if len(spelled) == 1:
+            return connection.pack_command(*spelled[0])
+        return connection.pack_commands(spelled)
     chunks: list[bytes] = []
     small: list[bytes] = []
-    for command in commands:
+    for command in spelled:
         small.append(b"*%d\r\n" % len(command))
         for part in command:
             text = part if type(part) is bytes else str(part).encode()
@@ -181,13 +185,16 @@ class Loan:
             packed: the request.
             lost: what is known when the reply is lost.
         """
-        before = self.note
-        self.connection.send_packed_command(packed)
-        self.note = lost
+        before, self.note = self.note, lost
+        try:
+            self.connection.send_packed_command(packed)
+        except (ConnectionError, TimeoutError):
+            self.note = before  # not sent whole, so not executed
+            raise
         try:
             return self.connection.read_response(disable_decoding=True)
-        except BusyLoadingError:
-            self.note = before  # this one was not executed
+        except ConnectionError as error:
+            self.note = before if _is_refusal(error) else lost
             raise
 
     def attempt(self, packed: Any, count: int) -> Replies | Exception:
@@ -278,8 +285,8 @@ class AsyncLoan:
         await self.connection.send_packed_command(packed, check_health=False)
         try:
             return await self.connection.read_response(disable_decoding=True)
-        except BusyLoadingError:
-            self.note = before  # this one was not executed
+        except ConnectionError as error:
+            self.note = before if _is_refusal(error) else lost
             raise
 
     async def attempt(self, packed: Any, count: int) -> Replies | Exception:
@@ -364,9 +371,14 @@ def _replies(outcome: Replies | Exception) -> Replies:
 
 
 def _known(note: str, error: BaseException, divisible: bool = False) -> str:
-    """Return what is known about the data; some connection errors are the server's answer."""
-    refused = isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
-    return NOTHING_DONE if refused and not divisible and note is not _AGAIN else note
+    """Return what is known about the data."""
+    known = divisible or note is _AGAIN or not _is_refusal(error)
+    return note if known else NOTHING_DONE
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return whether a connection error is the server's answer: it executed nothing."""
+    return isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
 
 
 def _is_divisible(commands: Sequence[Command]) -> bool:

@@ -85,7 +85,7 @@ class Batch(Queued, DocumentVerbs):
 class _Block(Generic[S]):
     """What blocking and asyncio batches have in common: opening, joining, giving up."""
 
-    __slots__ = ("_atomic", "_entered", "_run", "_space", "_wait")
+    __slots__ = ("__weakref__", "_atomic", "_entered", "_run", "_space", "_wait")
 
     def __init__(
         self, run: S, space: Keyspace, atomic: bool, replicas: int, timeout: float
@@ -100,11 +100,12 @@ class _Block(Generic[S]):
 
     def _open(self) -> Batch:
         now = owner()
-        queue = self._run.batches.get(now)
+        queue = self._run.batch()
         if queue is None:
-            queue = Queue(self._run.shown, slot_of(self._run.client), self._atomic, self._wait)
-            self._run.batches[now] = queue
+            slot = slot_of(self._run.client)
+            queue = Queue(self._run.shown, slot, self._atomic, self._wait, self)
             self._entered.append((now, -1))
+            self._run.batches[now] = queue
         elif self._wait and self._wait != queue.wait:
             raise PipelineError("the outer block decides how many replicas are waited for")
         else:  # join the one that is open

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -105,12 +106,23 @@ class Queue:
         slot: tells which keys one transaction may touch together; None: all.
         atomic: whether all are applied in one transaction.
         wait: WAIT and its arguments, if replicas are to confirm the batch.
+        block: what ends it; held weakly.
 
     Attributes:
         ended: whether the batch was sent or given up; nothing can be added then.
     """
 
-    __slots__ = ("_owner", "_show", "_size", "_slot", "atomic", "entries", "ended", "wait")
+    __slots__ = (
+        "_block",
+        "_owner",
+        "_show",
+        "_size",
+        "_slot",
+        "atomic",
+        "ended",
+        "entries",
+        "wait",
+    )
 
     def __init__(
         self,
@@ -118,7 +130,9 @@ class Queue:
         slot: Callable[[bytes], Any] | None,
         atomic: bool,
         wait: list[tuple[Any, ...]],
+        block: object,
     ) -> None:
+        self._block = weakref.ref(block)
         self._show = show
         self._slot = slot
         self._owner = owner()
@@ -146,6 +160,11 @@ class Queue:
                 "braces, or ask for pipeline(atomic=False)"
             )
         return first
+
+    @property
+    def abandoned(self) -> bool:
+        """Whether its block is gone without having ended it, as an interrupt at its edge may do."""
+        return self._block() is None
 
     def drop(self, first: int) -> None:
         """Give up the operations from one on."""

@@ -128,7 +128,9 @@ def _add_denials(operation: Operation[Any], refusal: Exception) -> Asking[None]:
     except ResponseError:  # not even this may be asked
         return
     if denied:
-        refusal.add_note(f"this user may not run there: {', '.join(denied)}")
+        refusal.add_note(
+            f"this user may not run there: {', '.join(denied)}; nothing was changed by it"
+        )
 
 
 def _denials(operation: Operation[Any]) -> Operation[list[str]]:

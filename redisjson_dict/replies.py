@@ -120,7 +120,7 @@ def failure(at: Location, reply: list[Any], wants: str = "") -> Exception:
             return Refusal(as_text(reply[3]) if len(reply) > 3 else "")
         return NotADocumentError(
             f"the Redis key {as_text(reply[2])!r} holds a {as_text(reply[1])}, "
-            f"not a JSON document; it was left as it is",
+            "not a JSON document; it was left as it is, and nothing was changed by this step",
             location=at.describe(),
         )
     reached = reply[1]

@@ -1061,3 +1061,12 @@ def test_index_too_long_to_print_is_an_index_error(d) -> None:
     d["x"] = [1]
     with pytest.raises(IndexError):
         d["x"][10**5000]
+
+
+def test_membership_of_a_value_nested_very_deep(d) -> None:
+    value: list = []
+    for _ in range(5000):
+        value = [value]
+    d["a"] = [1, [2]]
+
+    assert (value in d["a"]) is (value in [1, [2]]) is False

@@ -967,3 +967,13 @@ def test_document_is_never_seen_without_its_time(url: str, timed: Any, prefix: s
 
     assert -1 not in seen
     assert max(seen) > 0
+
+
+def test_block_that_never_ended_is_not_in_force(d: RedisJSONDict) -> None:
+    """An interrupt between entering and the first line leaves a block that nobody will end."""
+    d.expire_at(60).__enter__()
+    d["x"] = 1
+    assert d.ttl("x") is None
+    with d.expire_at(50):
+        d["y"] = 1
+    assert 40 < (d.ttl("y") or 0) <= 50

@@ -1077,6 +1077,29 @@ def test_assignments_refused_as_one_give_one_reason(
     assert d.to_python() == {}
 
 
+def test_block_that_never_ended_is_none(d: RedisJSONDict) -> None:
+    """An interrupt between entering and the first line leaves a block that nobody will end."""
+    d.pipeline().__enter__()
+    d["x"] = 1
+    assert d["x"] == 1
+    with d.pipeline():
+        d["y"] = 2
+
+    assert d.to_python() == {"x": 1, "y": 2}
+
+
+def test_waiting_for_replicas_is_not_forgotten_when_a_verb_fails(d: RedisJSONDict) -> None:
+    d["t"] = "text"
+    with (
+        pytest.raises(PipelineError, match="1 of the batch's 2") as caught,
+        d.pipeline(replicas=1, timeout=0.01) as batch,
+    ):
+        d["state"] = "paid"
+        batch.incr("t")
+
+    assert "instead of 1 replicas" in " ".join(caught.value.__notes__)
+
+
 def test_dropped_inner_block_counts_no_more(d: RedisJSONDict, monkeypatch: Any) -> None:
     monkeypatch.setattr("redisjson_dict.queue._LARGEST", 100_000)
     with d.pipeline():

@@ -301,11 +301,9 @@ def _search(at: Location, value: Any, start: int, stop: int, then: Callable[[int
         )
 
     def position(array: list[Any], _: Any) -> T:
-        try:
-            found = array.index(value, start, stop)
-        except ValueError:
-            found = -1
-        return then(found)
+        first, last, _step = slice(start, stop).indices(len(array))
+        equal = (number for number in range(first, last) if array[number] == value)
+        return then(next(equal, -1))  # list.index would show the value when it is not there
 
     return inspect(at, position, "array")
 
