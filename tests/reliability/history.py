@@ -351,7 +351,7 @@ def plan(
         verb = rng.choice(names)
         part = VERBS[verb].part
         place: Place = () if not part else ("doc", name) if part == "." else ("doc", name, part)
-        drawn = VERBS[verb].draw(rng, process * 1000 + step * 10 + 10)
+        drawn = VERBS[verb].draw(rng, process * 100_000 + step * 10 + 10)
         plans.append(Plan(verb, place, (name, *drawn) if verb == "batch" else drawn))
     return plans
 
