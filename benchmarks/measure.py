@@ -119,9 +119,12 @@ class _Runner:
 
     def calibrate(self) -> None:
         """Warm up, and find how many operations make a chunk."""
-        count = 1
+        warm, count = False, 1
         while not self.failed:
             wall, cpu = self._chunk(count)
+            if not warm and wall <= self.effort.budget:  # it connected and loaded scripts
+                warm = True
+                continue
             if wall > self.effort.budget:  # once has to be enough
                 self.now = [wall, cpu, count]
                 self.settle()
