@@ -134,7 +134,7 @@ def _attempt(workload: Workload, bench: Bench, failed: list[str]) -> float:
     started = time.perf_counter()
     try:
         workload.run(bench)
-    except Exception:
+    except Exception:  # printed, and counted as failed: the others go on
         traceback.print_exc()
         failed.append(workload.name)
         bench.sweep()

@@ -152,7 +152,7 @@ class KvDict(Peer):
     def __init__(self, url: str, prefix: str) -> None:
         super().__init__(url, prefix)
         if not hasattr(typing, "override"):  # it needs Python 3.12 for this name only
-            typing.override = lambda function: function  # type: ignore[attr-defined]
+            typing.override = lambda function: function  # type: ignore[attr-defined]  # 3.12's
         package = importlib.import_module(self.module)
         self.d = package.RemoteKVMapping(package.RedisBackend(url), prefix)
 

@@ -236,11 +236,6 @@ class Location:
         return self.base + b"".join([_exact(step) for step in tail])
 
     @property
-    def depth(self) -> int:
-        """How many levels of nesting lie above a value stored here."""
-        return len(self.steps)
-
-    @property
     def counted_from_end(self) -> bool:
         """Whether a negative index is still to be resolved."""
         return any([step[0] == _MINUS for step in self.tail])

@@ -15,10 +15,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import redis
+from closing import Closing
 from redis.cluster import ClusterNode, RedisCluster
 from redis.sentinel import Sentinel
 
@@ -152,7 +152,7 @@ class Moving:
         self.cluster.settle()
 
 
-class LocalCluster:
+class LocalCluster(Closing):
     """A Redis Cluster of real servers.
 
     Args:
@@ -241,17 +241,6 @@ class LocalCluster:
     def close(self) -> None:
         self._stack.close()
 
-    def __enter__(self) -> LocalCluster:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def _launch(self) -> Node:
         node = Node(
             self._binary,
@@ -295,7 +284,7 @@ class LocalCluster:
         )
 
 
-class LocalSentinel:
+class LocalSentinel(Closing):
     """A master, its replica, and sentinels that watch them, all real.
 
     Args:
@@ -369,17 +358,6 @@ class LocalSentinel:
 
     def close(self) -> None:
         self._stack.close()
-
-    def __enter__(self) -> LocalSentinel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _server(self, port: int) -> Server:
         made = Server(port=port, binary=self._binary, repl_diskless_sync_delay="0")

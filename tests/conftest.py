@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 import redis
 from hypothesis import HealthCheck, settings
+from relay import Relay
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.server import Server, ServerError, binaries
@@ -53,6 +54,13 @@ def url() -> Iterator[str]:
             yield server.url
     except ServerError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def relay(url: str) -> Iterator[Relay]:
+    """A relay in front of that server, of the test file's own."""
+    with Relay(url) as relay:
+        yield relay
 
 
 @pytest.fixture(scope="session", params=[b.name for b in _BINARIES] or ["url"])

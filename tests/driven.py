@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis.asyncio
+from closing import Closing
 
 from redisjson_dict.asyncio import AsyncReference
 
 _END = object()
 
 
-class Driver:
+class Driver(Closing):
     """An event loop with a client of its own, both closed at the end."""
 
     def __init__(self, url: str, **options: Any) -> None:
         self.loop = asyncio.new_event_loop()
         self.client = redis.asyncio.Redis.from_url(url, **options)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         try:
             self.loop.run_until_complete(self.loop.shutdown_asyncgens())
             self.loop.run_until_complete(self.client.aclose())

@@ -12,9 +12,10 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
+
+from closing import Closing
 
 __all__ = ["Fault", "Relay", "Traffic"]
 
@@ -77,7 +78,7 @@ class Fault:
         return self.mode == "cut" and len(data) >= self.after and self.takes(data)
 
 
-class Relay:
+class Relay(Closing):
     """A relay in front of one server.
 
     Args:
@@ -141,17 +142,6 @@ class Relay:
         self._listener.close()
         self._accepting.join()
         self.drop()
-
-    def __enter__(self) -> Relay:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _accept(self) -> None:
         while not self._closed:

@@ -88,12 +88,6 @@ def go(url: str, corner: tuple[redis.Redis, str]) -> Callable[..., Any]:
     return run
 
 
-@pytest.fixture(scope="module")
-def relay(url: str) -> Iterator[Relay]:
-    with Relay(url) as relay:
-        yield relay
-
-
 def plain(value: Any) -> Any:
     """Return a result as data that both shells have in common: containers by where they are."""
     if isinstance(value, (AsyncReference, JSONObject, JSONArray)):

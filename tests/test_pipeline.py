@@ -115,12 +115,6 @@ def sent(client: redis.Redis, prefix: str) -> Callable[[Callable[[], Any]], list
     return listen
 
 
-@pytest.fixture(scope="module")
-def relay(url: str) -> Iterator[Relay]:
-    with Relay(url) as relay:
-        yield relay
-
-
 @pytest.fixture
 def connect(relay: Relay) -> Iterator[Callable[..., redis.Redis]]:
     made: list[redis.Redis] = []

@@ -165,12 +165,6 @@ def load_scripts(client: redis.Redis) -> None:
     loading.execute()
 
 
-@pytest.fixture(scope="module")
-def relay(url: str) -> Iterator[Relay]:
-    with Relay(url) as relay:
-        yield relay
-
-
 @pytest.fixture
 def truth(d: RedisJSONDict, client: redis.Redis) -> RedisJSONDict:
     """The same documents, seen past the relay."""

@@ -79,12 +79,6 @@ def load_scripts(client: redis.Redis) -> None:
     loading.execute()
 
 
-@pytest.fixture(scope="module")
-def relay(url: str) -> Iterator[Relay]:
-    with Relay(url) as relay:
-        yield relay
-
-
 @pytest.fixture
 def wire(relay: Relay, client: redis.Redis, prefix: str) -> Iterator[Wire]:
     load_scripts(client)

@@ -11,10 +11,10 @@ import contextlib
 import ssl
 import threading
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import trustme
+from closing import Closing
 from clusters import HOST, free_ports
 
 from redisjson_dict.server import Binary, Server
@@ -69,7 +69,7 @@ def tls_server(
     return Server(binary=binary, tls_port=str(port), **files, **options), port
 
 
-class Door:
+class Door(Closing):
     """A port that speaks TLS and passes what it hears to a server on a Unix socket or a port."""
 
     def __init__(self, certificates: Certificates, url: str, *, clients: bool = False) -> None:
@@ -90,17 +90,6 @@ class Door:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     async def _end(self) -> None:
         self._listening.close()

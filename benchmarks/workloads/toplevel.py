@@ -31,7 +31,7 @@ def toplevel(bench: Bench) -> None:
 
 def _deleting(member: Contender) -> Case:
     """Return a case whose documents are made before each chunk."""
-    delete: Call = lambda: None  # noqa: E731
+    delete: Call = lambda: None  # noqa: E731  replaced by each chunk's own
 
     def before(count: int) -> None:
         nonlocal delete

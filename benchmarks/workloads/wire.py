@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import methodcaller
 from typing import Any
 
 from benchmarks.bench import Bench, Table, workload
@@ -34,12 +35,12 @@ def wire(bench: Bench) -> None:
                     for member in bench.store(members, "k", mixed(size)):
                         for verb, make in makes.items():
                             _count(relay, table, f"{verb} {label(size)}", member, make)
+        hundred = methodcaller("updater", items(100))
         for kind in kinds:
             with bench.team([kind], relay.url) as members:
                 for member in members:
-                    hundred: Callable[[Contender], Call] = lambda m: m.updater(items(100))  # noqa: E731
                     _count(relay, table, "update, 100 items", member, hundred)
-                    _count(relay, table, "read all, 100 items", member, lambda m: m.dumper())
+                    _count(relay, table, "read all, 100 items", member, methodcaller("dumper"))
 
 
 def _count(
@@ -66,7 +67,7 @@ def costs(bench: Bench) -> None:
     with Relay(bench.url, COUNTING, bench.others) as relay:
         for size in bench.pick((KB, 100 * KB), (KB,)):
             with bench.team([Ours], relay.url) as (member,):
-                relayed: Any = member.d  # type: ignore[attr-defined]
+                relayed: Any = member.d  # type: ignore[attr-defined]  # of Ours
                 direct = RedisJSONDict(bench.admin, member.prefix)
                 document = mixed(size)
                 for verb in VERBS:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import redis
 import redis.asyncio
+from closing import Closing
 from redis.asyncio.cluster import ClusterNode as AsyncClusterNode
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import AbstractBackoff, NoBackoff
@@ -24,7 +24,7 @@ __all__ = ["LOST", "WAYS", "Asyncio", "Blocking", "Subject", "notes"]
 LOST = (redis.ConnectionError, redis.TimeoutError)
 
 
-class Subject:
+class Subject(Closing):
     """A dict on a client of its own.
 
     Args:
@@ -67,20 +67,6 @@ class Subject:
         """Return how many connections of the client's pool are not back."""
         own = 1 if self.client.connection else 0
         return len(getattr(self.client.connection_pool, "_in_use_connections", ())) - own
-
-    def close(self) -> None:
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self, url: str | Sequence[str], prefix: str, options: dict[str, Any]) -> None:
         raise NotImplementedError

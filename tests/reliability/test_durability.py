@@ -281,23 +281,24 @@ def test_killed_under_load(restarting: Restarting, effort: Any, figures: Any) ->
     )
 
 
+def _restarted(restarting: Restarting, subject: Subject, number: int) -> None:
+    d = subject.d
+    subject.run(lambda: d.update(doc={"l": [1, 2, 3], "n": 0}))
+    restarting.kill()
+    restarting.restart()
+    with redis.Redis.from_url(restarting.url) as asking:
+        assert asking.info("memory")["number_of_cached_scripts"] == 0
+    assert subject.run(lambda: d.at("doc", "l").pop()) == 3
+    assert subject.run(lambda: d.incr(("doc", "n"))) == 1
+    subject.batch(lambda b: b["doc"]["l"].insert(0, number))
+    assert subject.run(lambda: d.at("doc").to_python()) == {"l": [number, 1, 2], "n": 1}
+
+
 def test_scripts_are_loaded_again_after_a_restart(restarting: Restarting) -> None:
     for way in WAYS.values():
         with way(restarting.url, PREFIX, retries=3) as subject:
-            d = subject.d
             for number in range(2):
-                subject.run(lambda: d.update(doc={"l": [1, 2, 3], "n": 0}))  # noqa: B023
-                restarting.kill()
-                restarting.restart()
-                with redis.Redis.from_url(restarting.url) as asking:
-                    assert asking.info("memory")["number_of_cached_scripts"] == 0
-                assert subject.run(lambda: d.at("doc", "l").pop()) == 3  # noqa: B023
-                assert subject.run(lambda: d.incr(("doc", "n"))) == 1  # noqa: B023
-                subject.batch(lambda b: b["doc"]["l"].insert(0, number))  # noqa: B023
-                assert subject.run(lambda: d.at("doc").to_python()) == {  # noqa: B023
-                    "l": [number, 1, 2],
-                    "n": 1,
-                }
+                _restarted(restarting, subject, number)
 
 
 @pytest.mark.parametrize("way", WAYS)
