@@ -163,13 +163,16 @@ class Location:
         held: whether the place has been seen to exist (a live proxy) or not (a reference).
         writable: whether every step can be written through by path.
         readable: whether every step can be read through by path.
+        counted_from_end: whether a negative index is still to be resolved.
         asked: the steps as first asked for, when a negative index was among them.
         pathlike: whether the key that was asked for was spelled as a path.
     """
 
     __slots__ = (
         "asked",
+        "_path",
         "base",
+        "counted_from_end",
         "document",
         "held",
         "own",
@@ -181,6 +184,7 @@ class Location:
     )
 
     asked: tuple[Step, ...] | None
+    _path: bytes
 
     def __init__(self, name: str, key: bytes, settings: Settings, own: int = -1) -> None:
         self.document = Document(name, key, settings)
@@ -191,6 +195,7 @@ class Location:
         self.held = False
         self.writable = True
         self.readable = True
+        self.counted_from_end = False
         self.asked = None
         self.pathlike = False
 
@@ -207,6 +212,7 @@ class Location:
         other.held = held
         other.writable = self.writable
         other.readable = self.readable
+        other.counted_from_end = bool(tail) and self.counted_from_end
         other.asked = None
         other.pathlike = False
         return other
@@ -242,17 +248,12 @@ class Location:
 
         ``[-i]`` would clamp to the first element; ``[-i:-i+1]`` matches nothing when out of range.
         """
-        tail = self.tail
-        if not tail:
-            return self.base
-        if len(tail) == 1 and tail[0][0] != _MINUS:
-            return self.base + tail[0]
-        return self.base + b"".join([_exact(step) for step in tail])
-
-    @property
-    def counted_from_end(self) -> bool:
-        """Whether a negative index is still to be resolved."""
-        return any([step[0] == _MINUS for step in self.tail])
+        try:
+            return self._path
+        except AttributeError:
+            tail = map(_exact, self.tail) if self.counted_from_end else self.tail
+            self._path = self.base + b"".join(tail)
+            return self._path
 
     @property
     def asked_key(self) -> object:
@@ -287,7 +288,10 @@ class Location:
                     other.writable = False
                     other.readable = other.readable and readable
             else:
-                spelled.append(segment(step))
+                text = segment(step)
+                spelled.append(text)
+                if text[0] == _MINUS:
+                    other.counted_from_end = True
         other.tail = (*self.tail, *spelled)
         return other
 
@@ -327,6 +331,7 @@ class Location:
         else:
             base, tail = b"$", tuple(map(segment, steps))
         other = self._with(steps, base, tail, min(self.own, depth), self.held)
+        other.counted_from_end = any([step[0] == _MINUS for step in tail])
         names = [step for step in steps if isinstance(step, str)]
         other.writable = all(map(is_writable, names))
         other.readable = all(map(is_readable, names))

@@ -235,9 +235,12 @@ def on_keys(name, keys, *arguments):
         ),
         (documents.pop(DOCUMENT), on_keys("take", [KEY])),
         (documents.rename(*TWO), on_keys("rename", [KEY, OTHER])),
-        (documents.update(TWO, [1, []]), on_keys("put_many", [KEY, OTHER], b"1", b"[]", b"")),
         (
-            documents.update(TWO, [1, [HARD]]),
+            documents.update([KEY, OTHER], [1, []], lambda keys: TWO[: len(keys)]),
+            on_keys("put_many", [KEY, OTHER], b"1", b"[]", b""),
+        ),
+        (
+            documents.update([KEY, OTHER], [1, [HARD]], lambda keys: TWO[: len(keys)]),
             on_keys(
                 "put_many",
                 [KEY, OTHER],
@@ -300,7 +303,7 @@ AGAIN = [
     arrays.index(HELD, 1),
     documents.contains(DOCUMENT),
     documents.assign(DOCUMENT, 1),
-    documents.update(TWO, [1, 2]),
+    documents.update([KEY, OTHER], [1, 2], lambda keys: TWO[: len(keys)]),
     documents.fetch_many(TWO),
     documents.read_many(TWO),
     documents.ttl(DOCUMENT),
@@ -646,7 +649,7 @@ def test_pauses_stay_short():
         lambda v: documents.assign(DOCUMENT, v),
         lambda v: objects.setdefault(CHILD, v),
         lambda v: arrays.append(HELD, v),
-        lambda v: documents.update(TWO, [1, v]),
+        lambda v: documents.update([KEY, OTHER], [1, v], lambda keys: TWO[: len(keys)]),
     ],
 )
 @pytest.mark.parametrize(
