@@ -12,7 +12,7 @@ from redisjson_dict.location import DEPTH_LIMIT, Location, Settings
 
 __all__ = ["Keyspace", "prefix_of"]
 
-_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
+_GLOB = rb"[*?\[\]^\\]"  # what SCAN's MATCH would not take literally
 
 
 class Keyspace:
@@ -36,7 +36,7 @@ class Keyspace:
     @property
     def pattern(self) -> bytes:
         """What SCAN's MATCH needs to find the documents."""
-        return _GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"
+        return re.sub(_GLOB, rb"\\\g<0>", self._prefix) + b"*"
 
     def document(self, name: Any, *steps: Any) -> Location:
         """Return the place of a document, or of a path inside it.

@@ -16,7 +16,6 @@ by one. A negative index stays a bare number in `tail` until the server has reso
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,16 +33,27 @@ _FAR = 2**53
 
 _MINUS = ord("-")
 
-_PLAIN = re.compile("[A-Za-z_][A-Za-z_0-9]*")
-"""Names that may follow a dot, whose path the server compiles in 0.7 to 0.8 of the time."""
-
-_WORDS = re.compile(
-    "and|anyof|append|avg|concat|contains|count|empty|false|first|in|index|indexof|keys|last|length"
-    "|match|max|min|nin|noneof|not|null|or|search|size|sizeof|stddev|subsetof|sum|true|type"
-    "|undefined|values?",
-    re.IGNORECASE,
+_WORDS = frozenset(
+    (
+        *(
+            "and",
+            "anyof",
+            "append",
+            "avg",
+            "concat",
+            "contains",
+            "count",
+            "empty",
+            "false",
+            "first",
+        ),
+        *("in", "index", "indexof", "keys", "last", "length", "match", "max", "min", "nin"),
+        *("noneof", "not", "null", "or", "search", "size", "sizeof", "stddev", "subsetof", "sum"),
+        *("true", "type", "undefined", "value", "values"),
+    )
 )
-"""What is, or may become, more than a name there: extended JSONPath has functions and operators."""
+"""What is, or may become, more than a name after a dot: extended JSONPath has functions and
+operators."""
 
 
 def is_readable(name: str) -> bool:
@@ -101,8 +111,8 @@ def _spell(name: str) -> bytes:
         raise ValueRangeError(
             f"the name {name!r} holds a lone surrogate, which UTF-8 cannot carry"
         ) from error
-    if _PLAIN.fullmatch(name) and not _WORDS.fullmatch(name):
-        return b"." + text
+    if text.isascii() and name.isidentifier() and name.lower() not in _WORDS:
+        return b"." + text  # the server compiles it in 0.7 to 0.8 of the time of brackets
     if b'"' not in text and b"\\" not in text:
         return b'["' + text + b'"]'
     if b"'" not in text and b"\\" not in text:
