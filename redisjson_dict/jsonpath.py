@@ -69,7 +69,8 @@ def _characters(jsonpath: str) -> str | None:
 
 def _structure(jsonpath: str, below_root: bool) -> str | None:
     bare = re.sub(_STRINGS, '""', jsonpath)
-    if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in re.findall(_NUMBER, bare)):
+    numbers = re.findall(_NUMBER, bare)
+    if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in numbers):
         return "holds a number of more than 64 bits"
     if bare.count("(") + bare.count("[") > _NESTING:
         return f"has more than {_NESTING} brackets"
