@@ -12,7 +12,7 @@ NAME = "redisjson_dict"
 
 ROWS = [
     {"errors"},
-    {"floats"},
+    {"floats", "resp"},
     {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
     {"replies", "keys", "loans"},
     {"operations", "keyspace", "exchange"},
