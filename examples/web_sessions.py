@@ -58,11 +58,12 @@ async def own_session(
     request: Request,
     response: Response,
     sessions: Sessions,
-    name: Annotated[str | None, Cookie(alias=COOKIE)] = None,
+    given: Annotated[str | None, Cookie(alias=COOKIE)] = None,
 ) -> AsyncIterator[str]:
     """Renew the caller's session, or begin one. A name that we did not give is none of ours."""
+    name = given or ""
     try:
-        await sessions.expire(name or "", request.app.state.lifetime)
+        await sessions.expire(name, request.app.state.lifetime)
     except KeyError:
         name = secrets.token_urlsafe(32)
         await sessions.set(name, {"basket": [], "requests": 0})

@@ -46,7 +46,7 @@ def test_file_in_the_docs_passes(pytester, given):
     assert block is not None
     pytester.makepyfile(test_state=textwrap.dedent(block[0]))
 
-    pytester.runpytest_inprocess(*QUIET).assert_outcomes(passed=3)
+    pytester.runpytest_inprocess(*QUIET).assert_outcomes(passed=4)
 
 
 def test_options_in_the_docs_are_those_there_are():

@@ -75,15 +75,16 @@ function number(hex) {
   return view.getFloat64(0);
 }
 
-const path = (word) => (Array.isArray(word?.at) ? at(...word.at) : word);
+function spelled(word) {
+  if (Array.isArray(word?.at)) return at(...word.at);
+  return word?.path ? { path: spelled(word.path) } : word;
+}
 
 async function answer(line) {
   const { verb, arguments: words } = JSON.parse(line);
+  const call = verbs[verb] ?? client.json[verb].bind(client.json);
   try {
-    const own = verbs[verb];
-    const call = own ?? ((...rest) => client.json[verb](...rest));
-    const result = (await call(...words.map((word) => path(word?.path ? { path: path(word.path) } : word)))) ?? null;
-    return { result };
+    return { result: (await call(...words.map(spelled))) ?? null };
   } catch (error) {
     return { error: `${error.name}: ${error.message}` };
   }
