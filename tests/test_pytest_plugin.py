@@ -104,7 +104,7 @@ def test_wrong_count_shows_the_commands(pytester, given):
             ">       with assert_commands(1):",
             "E *AssertionError: commands for keys under 'pytest-*:': 3 were sent, expected 1",
             "E *1. script peek 'pytest-*:a' '$' '0'",
-            "E *3. JSON.ARRAPPEND 'pytest-*:a' '$[[]\"b\"[]]' '3'",
+            "E *3. JSON.ARRAPPEND 'pytest-*:a' '$*b*' '3'",
         ]
     )
 
