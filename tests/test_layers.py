@@ -25,6 +25,7 @@ ROWS = [
     {"containers", "references"},
     {"pipeline"},
     {"mapping", "asyncio", "server"},
+    {"testing"},
     {""},
 ]
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
@@ -37,6 +38,7 @@ TALKERS = {
     "mapping",
     "asyncio",
     "server",
+    "testing",
 }  # who may import redis when running
 
 
