@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 __all__ = ["OUTCOMES", "Problem", "Report"]
@@ -106,9 +106,19 @@ class Report:
 
     def to_python(self) -> dict[str, Any]:
         """Return all of it as plain data, for `json.dumps`."""
-        plain = asdict(self)
-        plain["problems"] = [problem._asdict() for problem in self.problems]
-        return {"ok": self.ok, "seen": self.seen, **plain}
+        return {
+            "ok": self.ok,
+            "source": self.source,
+            "prefix": self.prefix,
+            "dry_run": self.dry_run,
+            "seen": self.seen,
+            "counts": {outcome: self.counts[outcome] for outcome in OUTCOMES},
+            "kinds": dict(self.kinds),
+            "converted": dict(self.converted),
+            "samples": [{"key": key, "json": text} for key, text in self.samples],
+            "problems": [problem._asdict() for problem in self.problems],
+            "omitted": self.omitted,
+        }
 
     def lines(self, most: int = 20) -> Iterator[str]:
         """Return all of it in words, line by line.
