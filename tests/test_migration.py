@@ -367,6 +367,15 @@ def test_round_trips_are_per_page(relay, prefix, old, source):
     assert Counting.sent - before == 7  # is there JSON; for two pages: look, store, look
 
 
+def test_large_values_are_read_in_small_pages(old, source, new):
+    """None is lost between the pages, whose size follows the values'."""
+    text = "x" * 500_000
+    old.update({str(number): [number, text] for number in range(60)})
+
+    assert migrate(source, new).counts == {"carried": 60}
+    assert sorted(value[0] for value in new.to_python().values()) == list(range(60))
+
+
 def test_progress_is_told(new):
     seen = []
 
@@ -377,7 +386,7 @@ def test_progress_is_told(new):
     assert seen == [250, 500, 600]
 
 
-def test_writer_that_is_faster_is_not_overwritten(url, prefix, new):
+def test_writer_that_is_faster_is_not_overwritten(new):
     """Two sources of one page with the same name: the second finds the first's document."""
     report = migrate(Given(Item("k", 1), Item("k", 1), Item("k", 2)), new)
 

@@ -78,7 +78,7 @@ def new(client, prefix):
 @pytest.fixture(params=["shelve", "dumb", "sqlitedict"])
 def stored(request, tmp_path):
     """Stores values in a new file, and returns it as a source."""
-    path = tmp_path / "o'ld \"data\""
+    path = tmp_path / 'o\'ld "data"'
 
     def store(values):
         if request.param == "sqlitedict":

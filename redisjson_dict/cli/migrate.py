@@ -165,7 +165,9 @@ def _ask(question: str) -> None:
             f"{question} Nobody can be asked here: pass --yes, or --dry-run to look first",
             Code.USAGE,
         )
-    if not typer.confirm(_visible(question), err=True):
+    # typer.confirm would write a space to standard output, where the report goes
+    typer.echo(_visible(f"{question} [y/N]: "), nl=False, err=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         _fail("nothing was written", Code.ERROR)
 
 

@@ -306,4 +306,4 @@ def _database(client: Any) -> int:
 
 def _dataset(client: Any) -> str:
     """Return what a server and its replicas have in common, and no other server has."""
-    return str(client.info("replication")["master_replid"])
+    return str(client.info("replication").get("master_replid"))

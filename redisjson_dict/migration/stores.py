@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 import orjson
@@ -25,7 +25,8 @@ from redisjson_dict.scripts import script
 
 __all__ = ["RedisDictSource", "RedisJSONDictSource", "State", "Stored", "states"]
 
-_PAGE = 250  # keys that are read in one round trip
+_FIRST, _MOST = 25, 250  # keys that are read in one round trip
+_PAGE_BYTES = 8 * 1024 * 1024  # fewer keys, where values are so large
 _SCAN_COUNT = 1000
 
 
@@ -87,15 +88,18 @@ class Stored:
         return None
 
     def __iter__(self) -> Iterator[Item]:
-        """Read all values. Cost: one SCAN, and one round trip per 250 keys.
+        """Read all values.
 
-        A key that SCAN shows twice, as it may while keys are added, comes twice.
+        Cost: one SCAN, and one round trip per 250 keys, or per about 8 MB. A key that SCAN shows
+        twice, as it may while keys are added, comes twice.
         """
         page: dict[bytes, None] = {}
+        wanted = _FIRST
         for key in self._keys():
             page[key] = None
-            if len(page) == _PAGE:
-                yield from self._read(list(page))
+            if len(page) >= wanted:
+                size = yield from self._read(list(page))
+                wanted = min(_MOST, max(1, _PAGE_BYTES * len(page) // max(1, size)))
                 page.clear()
         yield from self._read(list(page))
 
@@ -118,17 +122,20 @@ class Stored:
             tell(error, writes=False)
             raise
 
-    def _read(self, keys: list[bytes]) -> Iterator[Item]:
+    def _read(self, keys: list[bytes]) -> Generator[Item, None, int]:
+        """Give what keys hold; return how many bytes that was."""
         ours = self._space.ours(keys)
         for key in set(keys).difference(ours):
             why = "the key is not UTF-8, so it is no text"
             yield Item(repr(key), Refusal("key", why))
         if not ours:
-            return
+            return 0
         places = self._space.places(ours)
-        for place, state in zip(places, self._run(states(places)), strict=True):
+        found = self._run(states(places))
+        for place, state in zip(places, found, strict=True):
             if state.kind != "none":  # gone since
                 yield Item(place.name, self._value(state), state.ends)
+        return sum(len(state.text or b"") for state in found)
 
     def _value(self, state: State) -> Any:
         if state.text is None:
