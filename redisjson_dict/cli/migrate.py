@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from redisjson_dict import urls
+from redisjson_dict import migration, urls
 from redisjson_dict.errors import RedisJSONDictError
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.migration import (
@@ -27,7 +27,6 @@ from redisjson_dict.migration import (
     Source,
     SqliteDictSource,
 )
-from redisjson_dict.migration import migrate as carry
 
 __all__ = ["Code", "Kind", "Values", "migrate"]
 
@@ -118,7 +117,7 @@ def migrate(
             _ask(f"Store {source} as documents {to!r}... on {_server(client)}?")
         show = stack.enter_context(_progress(source))
         d = RedisJSONDict(client, to)
-        report = carry(
+        report = migration.migrate(
             source, d, dry_run=dry_run, overwrite=overwrite, convert=convert, progress=show
         )
         stack.close()
