@@ -22,8 +22,10 @@ from redisjson_dict import PipelineError, RedisJSONDict
 from redisjson_dict.migration import (
     CONVERSIONS,
     Item,
+    Problem,
     RedisDictSource,
     RedisJSONDictSource,
+    Report,
     SourceError,
     migrate,
 )
@@ -467,6 +469,39 @@ def test_other_types_are_refused_or_converted(tagged, tagged_source, new, value,
     assert again.converted == {kind: 2}
     assert typed(new.to_python()) == typed({"top": converted, "deep": {"list": [converted, 1]}})
     assert migrate(tagged_source, new, convert=True).counts == {"same": 2}
+
+
+def test_foreign_keys_do_not_crowd_out_what_is_wrong():
+    report = Report("source", "new:")
+    for number in range(10_050):
+        report.complain(Problem(str(number), "foreign", "hash", "a hash"))
+    report.complain(Problem("bad", "refused", "set", "a set"))
+
+    lines = list(report.lines())
+
+    assert report.counts["foreign"] == 10_050
+    assert report.omitted == 50
+    assert next(line for line in lines if line.startswith("  '")) == "  'bad' (set): a set"
+    assert lines[-1] == "  and 10031 more"
+
+
+def test_user_with_few_rights(url, client, prefix, old, source, new):
+    """The rights that docs/migration.md lists, and those of a writer of docs/security.md."""
+    docs = Path(__file__).parents[1] / "docs"
+    rights = (docs / "security.md").read_text(encoding="utf-8").split("```acl")[2].split("```")[0]
+    words = [word for word in rights.split() if word.startswith("+")]
+    rule = ["reset", "on", ">secret", f"~{prefix}*", *words, "+get", "+pexpiretime"]
+    client.execute_command("ACL", "SETUSER", "few", *rule)
+    old.update({"a": [0.1], "b": 8102895618387548.0, "c": 1})
+    client.pexpire(f"{prefix}old:c", 10**6)
+    try:
+        with redis.Redis.from_url(url, username="few", password="secret") as few:
+            mine = RedisJSONDict(few, prefix + "new:")
+            assert migrate(RedisJSONDictSource(few, f"{prefix}old:"), mine).ok
+    finally:
+        client.execute_command("ACL", "DELUSER", "few")
+
+    assert migrate(source, new).counts == {"same": 3}
 
 
 def test_every_conversion_is_tested():

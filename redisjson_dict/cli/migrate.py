@@ -114,7 +114,8 @@ def migrate(
             _fail("--from-url is for redis-json-dict and redis-dict only", Code.USAGE)
         source = _source(kind, prefix, old, table, values)
         if not (dry_run or yes):
-            _ask(f"Store {source} as documents {to!r}... on {_server(client)}?")
+            replacing = ", and replace those that differ" if overwrite else ""
+            _ask(f"Store {source} as documents {to!r}... on {_server(client)}{replacing}?")
         show = stack.enter_context(_progress(source))
         d = RedisJSONDict(client, to)
         report = migration.migrate(

@@ -56,7 +56,7 @@ class Report:
         kinds: how many of what was carried had each type, such as ``dict`` or ``tuple``.
         converted: how many values of each type were converted, at any depth.
         samples: the first few that were carried: name and JSON, shortened.
-        problems: what was not carried, up to 10,000.
+        problems: what was not carried, up to 10,000 of each outcome.
         omitted: how many more there were.
     """
 
@@ -99,7 +99,7 @@ class Report:
     def complain(self, problem: Problem) -> None:
         """Count what was not carried."""
         self.counts[problem.outcome] += 1
-        if len(self.problems) < _PROBLEMS:
+        if self.counts[problem.outcome] <= _PROBLEMS:
             self.problems.append(problem)
         else:
             self.omitted += 1
@@ -141,7 +141,8 @@ class Report:
             yield from (f"  {name!r}: {text}" for name, text in self.samples)
         if self.problems:
             yield "Not carried:"
-            yield from (f"  {p.key!r} ({p.kind}): {p.why}" for p in self.problems[:most])
+            worst = sorted(self.problems, key=lambda problem: problem.outcome not in _BAD)
+            yield from (f"  {p.key!r} ({p.kind}): {p.why}" for p in worst[:most])
         rest = len(self.problems) - most
         if rest + self.omitted > 0:
             yield f"  and {max(rest, 0) + self.omitted} more"
