@@ -182,7 +182,7 @@ class _Carrier:
 
     def carry(self, page: list[_Ready]) -> None:
         """Store what is missing of a page, and read it back."""
-        held = self._run(states([ready.at for ready in page])) if page else []
+        held = self._run(states(self._space, [ready.at for ready in page]))
         todo = [(r, o) for r, s in zip(page, held, strict=True) if (o := self._outcome(r, s))]
         if not todo:
             return
@@ -191,7 +191,7 @@ class _Carrier:
                 self._count(outcome, ready)
             return
         stored = self._run(_store([ready for ready, _ in todo], self._overwrite))
-        found = self._run(states([ready.at for ready, _ in todo]))
+        found = self._run(states(self._space, [ready.at for ready, _ in todo]))
         for (ready, outcome), done, state in zip(todo, stored, found, strict=True):
             self._settle(ready, outcome if done else "same", state)
 

@@ -44,23 +44,30 @@ class State(NamedTuple):
     ends: int | None
 
 
-def states(places: list[Location]) -> Flow[list[State]]:
+def states(space: Keyspace, places: list[Location]) -> Flow[list[State]]:
     """Return what keys hold, each seen at one moment. Cost: one round trip."""
-    source = script("state")
-    operations = [
-        Operation(at, ("EVALSHA", source.sha, 1, at.key), _state, True, source) for at in places
-    ]
+    groups = space.together(places) if places else []
 
     def start() -> Steps[list[State]]:
-        found: list[State] = (yield operations) if operations else []
-        return found
+        results = (yield [_look(group) for group in groups]) if groups else []
+        found: dict[Location, State] = {}
+        for group, seen in zip(groups, results, strict=True):
+            found.update(zip(group, seen, strict=True))
+        return [found[place] for place in places]
 
-    return Flow(places[0] if places else Location("", b"", Settings()), start)
+    return Flow(space.document(""), start)
 
 
-def _state(_: Location, reply: Reply) -> State:
-    kind, text, ends = reply
-    return State(as_text(kind), text, None if ends < 0 else ends)
+def _look(places: list[Location]) -> Operation[list[State]]:
+    source = script("state")
+    command = ("EVALSHA", source.sha, len(places), *[at.key for at in places])
+    return Operation(places[0], command, _states, True, source)
+
+
+def _states(_: Location, reply: Reply) -> list[State]:
+    return [
+        State(as_text(kind), text, None if ends < 0 else ends) for kind, text, ends in reply[1:]
+    ]
 
 
 class Stored:
@@ -131,7 +138,7 @@ class Stored:
         if not ours:
             return 0
         places = self._space.places(ours)
-        found = self._run(states(places))
+        found = self._run(states(self._space, places))
         for place, state in zip(places, found, strict=True):
             if state.kind != "none":  # gone since
                 yield Item(place.name, self._value(state), state.ends)
