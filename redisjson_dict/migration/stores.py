@@ -46,14 +46,16 @@ class State(NamedTuple):
 
 def states(space: Keyspace, places: list[Location]) -> Flow[list[State]]:
     """Return what keys hold, each seen at one moment. Cost: one round trip."""
-    groups = space.together(places) if places else []
+    at = {place.key: place for place in places}
+    groups = space.together(list(at)) if places else []
 
     def start() -> Steps[list[State]]:
-        results = (yield [_look(group) for group in groups]) if groups else []
-        found: dict[Location, State] = {}
+        looks = [_look([at[key] for key in group]) for group in groups]
+        results = (yield looks) if looks else []
+        found: dict[bytes, State] = {}
         for group, seen in zip(groups, results, strict=True):
             found.update(zip(group, seen, strict=True))
-        return [found[place] for place in places]
+        return [found[place.key] for place in places]
 
     return Flow(space.document(""), start)
 

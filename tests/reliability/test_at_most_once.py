@@ -72,10 +72,10 @@ def case(what: str, verb: Callable[[Any], Any], result: Any, **members: Any) -> 
 
 FEW_BYTES = {
     "append maxlen": case("append", lambda r: r["l"].append(9, 3), None, l=[1, 2, 9]),
-    "extend": case("splice", lambda r: r["l"].extend([8, 9]), None, l=[3, 1, 2, 8, 9]),
+    "extend": case("JSON.ARRAPPEND", lambda r: r["l"].extend([8, 9]), None, l=[3, 1, 2, 8, 9]),
     "insert": case("splice", lambda r: r["l"].insert(1, 9), None, l=[3, 9, 1, 2]),
-    "pop": case("pop", lambda r: r["l"].pop(), 2, l=[3, 1]),
-    "pop first": case("pop", lambda r: r["l"].pop(0), 3, l=[1, 2]),
+    "pop": case("JSON.ARRPOP", lambda r: r["l"].pop(), 2, l=[3, 1]),
+    "pop first": case("JSON.ARRPOP", lambda r: r["l"].pop(0), 3, l=[1, 2]),
     "remove": case("remove", lambda r: r["l"].remove(1), None, l=[3, 2]),
     "trim": case("trim", lambda r: r["l"].trim(0, 2), None, l=[3, 1]),
     "sort": case("compare_and_shrink", lambda r: r["l"].sort(), None, l=[1, 2, 3]),
@@ -83,8 +83,8 @@ FEW_BYTES = {
     "delete": case("delete", lambda r: r["l"][0].delete(), None, l=[1, 2]),
     "popitem": case("popitem", lambda r: r["o"].popitem(), ("b", 2), o={"a": 1}),
     "incr": case("incr", lambda r: r.incr("n"), 2, n=2),
-    "toggle": case("toggle", lambda r: r.toggle("f"), False, f=False),
-    "concat": case("concat", lambda r: r.concat("t", "y"), None, t="xy"),
+    "toggle": case("JSON.TOGGLE", lambda r: r.toggle("f"), False, f=False),
+    "concat": case("JSON.STRAPPEND", lambda r: r.concat("t", "y"), None, t="xy"),
     "setdefault": case("setdefault", lambda r: r.setdefault("new", 5), 5, new=5),
     "unwritable": case("compare_and_set", lambda r: r["a\\b"].set(1), None, **{"a\\b": 1}),
 }
