@@ -14,14 +14,14 @@ ROWS = [
     {"errors"},
     {"floats"},
     {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
-    {"replies", "keys", "loans"},
-    {"operations", "keyspace", "exchange"},
-    {"verbs"},
+    {"replies", "keys", "loans", "preview"},
+    {"operations", "keyspace", "exchange", "layout"},
+    {"verbs", "html"},
     {"toplevel", "queue"},
     {"refusals"},
     {"flows"},
     {"execute"},
-    {"views"},
+    {"views", "display"},
     {"containers", "references"},
     {"pipeline"},
     {"mapping", "asyncio", "server"},
@@ -34,6 +34,7 @@ TALKERS = {
     "refusals",
     "flows",
     "execute",
+    "display",
     "mapping",
     "asyncio",
     "server",
@@ -130,7 +131,7 @@ def test_redis_enters_where_it_may(module):
     assert not uses or room(module) in TALKERS
 
 
-@pytest.mark.parametrize("name", ["numpy", "rich", "hiredis", "pytest"])
+@pytest.mark.parametrize("name", ["numpy", "rich", "IPython", "jinja2", "hiredis", "pytest"])
 def test_nobody_imports(name):
     users = [m for m in FILES if any(i.partition(".")[0] == name for i in imports(m))]
 
