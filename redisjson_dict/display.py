@@ -53,7 +53,8 @@ class Displayed:
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Print on several lines, for IPython."""
-        first, *others = layout.block(self._view(), _WIDTH).split("\n")
+        width = printer.max_width - printer.indentation
+        first, *others = layout.block(self._view(), width).split("\n")
         printer.text(first)
         for text in others:
             printer.break_()

@@ -77,25 +77,26 @@ def items(view: View) -> str:
     return _listed(view, lambda name, value: f"({line(name)}, {line(value)})")
 
 
-def block(view: View, width: int = 79, indent: int = 0) -> str:
+def block(view: View, width: int = 79, indent: int = 0, label: str = "") -> str:
     """Return what is shown, broken into lines where one is not enough.
 
     Args:
         view: what is shown.
         width: columns, as far as values allow.
         indent: the column where the text starts.
+        label: what stands in front of it.
     """
-    flat = line(view)
+    flat = label + line(view)
     found = branch(view)
-    if found is None or indent + len(flat) <= width or len(found.rows) == 0:
+    if found is None or indent + len(flat) <= width or not found.rows:
         return flat
     if found.kind == "array" and not any(branch(value) for _, value in found.rows):
-        lines = list(_filled(_flat(found), width - indent - 1))
+        lines = list(_filled(_flat(found), width - indent - 1, len(label)))
     else:
-        lines = [_labelled(name, block(value, width, indent + 1)) for name, value in found.rows]
+        lines = [block(value, width, indent + 1, _label(name)) for name, value in found.rows]
         lines += _rest(found)
         lines = [text + "," for text in lines[:-1]] + lines[-1:]
-    return _enclosed(found.brackets, ["\n".ljust(indent + 2).join(lines)])
+    return label + _enclosed(found.brackets, ["\n".ljust(indent + 2).join(lines)])
 
 
 def marked(view: View) -> Any:
@@ -128,29 +129,29 @@ def _leaf(view: View) -> str:
 
 
 def _flat(found: Branch) -> list[str]:
-    return [_labelled(name, line(value)) for name, value in found.rows] + _rest(found)
+    return [_label(name) + line(value) for name, value in found.rows] + _rest(found)
 
 
 def _rest(found: Branch) -> list[str]:
     return [f"... {found.rest}"] if found.rest else []
 
 
-def _labelled(name: Any, text: str) -> str:
-    return text if name is None else f"{line(name)}: {text}"
+def _label(name: Any) -> str:
+    return "" if name is None else f"{line(name)}: "
 
 
 def _enclosed(brackets: str, texts: list[str]) -> str:
     return f"{brackets[0]}{', '.join(texts)}{brackets[1]}"
 
 
-def _filled(texts: list[str], width: int) -> Iterator[str]:
-    """Fill lines with short texts, a comma after each but the last."""
-    current = ""
+def _filled(texts: list[str], width: int, taken: int) -> Iterator[str]:
+    """Fill lines with short texts, a comma after each but the last; the first is shorter."""
+    current, room = "", width - taken
     for number, text in enumerate(texts, 1):
         piece = text + ("," if number < len(texts) else "")
-        if current and len(current) + 1 + len(piece) > width:
+        if current and len(current) + 1 + len(piece) > room:
             yield current
-            current = piece
+            current, room = piece, width
         else:
             current = f"{current} {piece}" if current else piece
     yield current

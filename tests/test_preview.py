@@ -15,7 +15,22 @@ from redisjson_dict import RedisJSONDict, StaleLocationError
 from redisjson_dict.operations import MISSING, kind_of
 from redisjson_dict.preview import Part, Start, Unseen, parse
 
-ODD = ["", " ", " a", "a\\b", "a\\", "'\"", '"', "\\\"'", "a.b[0]", "$", "\n\x00", "é😀一Ā", "[0]", "*"]
+ODD = [
+    "",
+    " ",
+    " a",
+    "a\\b",
+    "a\\",
+    "'\"",
+    '"',
+    "\\\"'",
+    "a.b[0]",
+    "$",
+    "\n\x00",
+    "é😀一Ā",
+    "[0]",
+    "*",
+]
 LIMIT = 200_000  # bytes of a reply: the promise of docs/looking.md
 
 
