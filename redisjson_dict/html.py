@@ -20,10 +20,9 @@ _GLANCE = 60  # characters of a folded branch that are shown beside its name
 _STYLE = """<style>
 .redisjson-dict { font: 13px/1.5 var(--jp-code-font-family, ui-monospace, monospace);
   max-height: 40em; overflow: auto; color: inherit; overflow-wrap: anywhere; text-align: left; }
-.redisjson-dict ul { list-style: none; margin: 0 0 0 0.35em; padding: 0 0 0 0.45em;
+.redisjson-dict .rows { margin-left: 0.35em; padding-left: 0.45em;
   border-left: 1px solid rgba(127, 127, 127, 0.35); }
-.redisjson-dict li { margin: 0; padding-left: 1.1em; white-space: pre-wrap; }
-.redisjson-dict li.branch { padding-left: 0; }
+.redisjson-dict .leaf { padding-left: 1.1em; white-space: pre-wrap; }
 .redisjson-dict summary { cursor: pointer; }
 .redisjson-dict i { opacity: 0.7; font-style: normal; }
 .redisjson-dict b { font-weight: 600; }
@@ -51,24 +50,22 @@ def tree(title: str, view: View) -> str:
 
 
 def _details(head: str, found: Branch, *, unfolded: bool) -> Iterator[str]:
-    yield f"<details{' open' if unfolded else ''}><summary>{head}</summary><ul>"
+    yield f'<details{" open" if unfolded else ""}><summary>{head}</summary><div class="rows">'
     for number, (name, value) in enumerate(found.rows):
         yield from _row(_label(number if name is None else name), value)
     if found.rest:
-        yield f"<li><i>... {_text(found.rest)}</i></li>"
-    yield "</ul></details>"
+        yield f'<div class="leaf"><i>... {_text(found.rest)}</i></div>'
+    yield "</div></details>"
 
 
 def _row(label: str, value: View) -> Iterator[str]:
     below = branch(value)
     if below is None or not (below.rows or below.rest):
-        yield f"<li>{label}: {_leaf(value)}</li>"
+        yield f'<div class="leaf">{label}: {_leaf(value)}</div>'
         return
-    yield '<li class="branch">'
     glance = f'<span class="glance">{_text(_shortened(line(value)))}</span>'
     head = f"{label}: {glance} <i>{_text(below.size)}</i>"
     yield from _details(head, below, unfolded=False)
-    yield "</li>"
 
 
 def _shortened(text: str) -> str:

@@ -109,6 +109,9 @@ def test_odd_place_shows_what_it_may(d) -> None:
 
     assert repr(o) == "{'b': 1}"
     d["doc", "log"] = list(range(5000))
+    assert repr(o) == "{... 1 member}"
+    assert repr(o.keys()) == "dict_keys([... 1 member])"
+    d["doc"] = {f"m{n}": n for n in range(2000)} | {" a": {"b": 1}}
     assert repr(o) == "{...}"
     assert repr(o.keys()) == "dict_keys([... more])"
     assert "{...}" in o._repr_html_()

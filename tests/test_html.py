@@ -36,7 +36,7 @@ HOSTILE = [
     "`",
     "\ud800".encode("utf-16", "surrogatepass").decode("utf-16", "replace"),
 ]
-TAGS = {"div", "style", "details", "summary", "ul", "li", "span", "b", "i"}
+TAGS = {"div", "style", "details", "summary", "span", "b", "i"}
 ATTRIBUTES = {"class", "open"}
 
 
@@ -93,7 +93,7 @@ def check(title: str, view: Any) -> Reader:
     assert read.tags <= TAGS
     assert {name for name, _ in read.attributes} <= ATTRIBUTES
     assert {value for name, value in read.attributes if name == "class"} <= {
-        *("redisjson-dict", "branch", "glance", "text", "number", "word")
+        *("redisjson-dict", "rows", "leaf", "glance", "text", "number", "word")
     }
     return read
 

@@ -49,7 +49,7 @@ def agrees(view: Any, value: Any) -> bool:
         size = len(value.encode())
         return view.size == size > 400 and value.startswith(view.text)
     if isinstance(view, Unseen):
-        return view.kind == kind_of(value)
+        return view.kind in ("", kind_of(value))
     return repr(view) == repr(value)
 
 
@@ -194,11 +194,8 @@ def test_place_below_an_odd_name_is_seen_through_the_one_above(d, name) -> None:
     assert place._look() == {"deep": 1}
     d["doc", "o", "log"] = list(range(5000))
 
-    assert place._look() in ({"deep": 1}, Unseen("object"))
-    d["doc", "o", name] = {"in": [0]}
-    if not isinstance(d["doc", "o", name]._look(), Unseen):
-        with pytest.raises(StaleLocationError):
-            place._look()
+    assert place._look() == ({"deep": 1} if name == "a\\b" else Unseen("object"))
+    assert repr(d["doc", "o", name]) in ("{'in': [{'deep': 1}]}", "{... 1 member}")
     d["doc", "o"] = {name: {"in": [[]]}}
     with pytest.raises(StaleLocationError):
         place._look()

@@ -10,7 +10,7 @@ for i = 1, #KEYS do
   else
     local node, cost = kinds and kinds[1] or false, 0
     if node then
-      node, cost = look(KEYS[i], '$', node, math.floor(share / (#KEYS - i + 1)), 0)
+      node, cost = look_at(KEYS[i], '$', node, math.floor(share / (#KEYS - i + 1)))
     end
     found[i + 1] = node
     share = math.max(share - cost, 0)
