@@ -204,6 +204,16 @@ def test_place_below_an_odd_name_is_seen_through_the_one_above(d, name) -> None:
         place._look()
 
 
+@pytest.mark.parametrize("there", ["x" * 1000, 5, [], {"a": 1}, {" x": []}])
+def test_place_whose_holder_was_replaced_is_stale_or_cut(d, there) -> None:
+    d["doc"] = {"b\\c": {" x": {"in": 1}}, "log": list(range(5000))}
+    o = d["doc", "b\\c", " x"]
+    d["doc", "b\\c"] = there
+
+    with pytest.raises(StaleLocationError):
+        o._look()
+
+
 HEAVY: dict[str, Any] = {
     "texts": ["x" * 399] * 5000,
     "longer texts": ["\x01" * 60_000] * 10,

@@ -6,7 +6,7 @@ from typing import Any
 
 from redisjson_dict.location import Location, Step
 from redisjson_dict.operations import Flow, Steps, Verb, scripted, walk
-from redisjson_dict.preview import SHARE, Part, Unseen, View, parse
+from redisjson_dict.preview import SHARE, Part, Start, Unseen, View, parse
 from redisjson_dict.replies import Reply, absent
 
 __all__ = ["look"]
@@ -52,13 +52,16 @@ def _follow(at: Location, above: int, seen: View, wants: str) -> View:
     """
     for depth in range(above, len(at.steps)):
         if not isinstance(seen, Part):
-            return walk(at, depth, seen, wants)[0]
+            return walk(at, depth, _plain(seen), wants)[0]
         seen = seen.child(at.steps[depth])
         if isinstance(seen, Unseen):
             return Unseen(wants)
-    kind = seen.kind if isinstance(seen, Part) else None
-    if kind == wants:
+    if not isinstance(seen, Part):
+        return walk(at, len(at.steps), _plain(seen), wants)[0]
+    if seen.kind == wants:
         return seen
-    if kind is None:
-        return walk(at, len(at.steps), seen, wants)[0]
-    raise absent(at, len(at.steps), kind, wants)
+    raise absent(at, len(at.steps), seen.kind, wants)
+
+
+def _plain(seen: View) -> Any:
+    return seen.text if isinstance(seen, Start) else seen

@@ -85,6 +85,7 @@ local function children(key, path, kind, count, share)
   if together then
     kinds = redis.call('JSON.TYPE', key, where)
     texts, objects, arrays = lengths(key, where)
+    together = #texts == #kinds and #objects == #kinds and #arrays == #kinds
   end
   for i = 1, shown do
     local step = string.format('[%d]', i - 1)
