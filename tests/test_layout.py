@@ -13,9 +13,15 @@ from redisjson_dict import layout
 from redisjson_dict.preview import Note, Part, Start, Unseen
 
 plain = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
-    lambda below: st.lists(below, max_size=30) | st.dictionaries(st.text(max_size=9), below),
-    max_leaves=40,
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=9),
+    lambda below: (
+        st.lists(below, max_size=8) | st.dictionaries(st.text(max_size=9), below, max_size=8)
+    ),
+    max_leaves=25,
 )
 
 CUTS: list[tuple[Any, str]] = [
