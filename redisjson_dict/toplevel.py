@@ -123,12 +123,15 @@ def setdefault(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
 def update(space: Keyspace, other: Any = (), /, **more: Any) -> Verb[None]:
     """Store several documents: in one atomic step where one script may touch them all."""
     items = named_items(other, more)
-    places = space.documents(items)
-    groups = space.together(places)
-    if len(groups) == 1 and places:
-        return documents.update(places, list(items.values()))
-    value_of = dict(zip(places, items.values(), strict=True))
-    return _all(space, [documents.update(g, [value_of[p] for p in g]) for g in groups if g])
+    keys = space.keys(items)
+    groups = space.together(keys)
+    if len(groups) == 1 and keys:
+        return documents.update(keys, list(items.values()), space.places)
+    value_of = dict(zip(keys, items.values(), strict=True))
+    return _all(
+        space,
+        [documents.update(g, [value_of[k] for k in g], space.places) for g in groups if g],
+    )
 
 
 def incr(space: Keyspace, key: Any, amount: float = 1, default: float = 0) -> Verb[Any]:
@@ -153,7 +156,7 @@ def rename(space: Keyspace, old: str, new: str) -> Operation[None]:
         ValueError: on a Cluster, the keys are in different slots.
     """
     places = [space.document(old), space.document(new)]
-    if len(space.together(places)) > 1:
+    if len(space.together([place.key for place in places])) > 1:
         raise ValueError(
             f"{old!r} and {new!r} are in different slots of the cluster: a common hash tag in "
             "braces, as in '{run}:1', keeps keys together"
@@ -211,7 +214,7 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
 
 def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
     """Read several documents, in order; see `documents.fetch_many`."""
-    return _each(space, places, space.together(places), documents.fetch_many)
+    return _each(space, places, _together(space, places), documents.fetch_many)
 
 
 def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
@@ -240,7 +243,7 @@ def look(space: Keyspace, keys: list[bytes], more: bool) -> Flow[View]:
         return documents.look_many(group, SHARE * len(group) // len(shown))
 
     def start() -> Steps[View]:
-        found = (yield _each(space, shown, space.together(shown), read)) if shown else []
+        found = (yield _each(space, shown, _together(space, shown), read)) if shown else []
         there = dict(content(space, first, found))
         if len(first) == len(keys) and not more:
             return there
@@ -261,10 +264,9 @@ def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[
 
 def drop(space: Keyspace, keys: list[bytes]) -> Verb[Any]:
     """Remove several documents by their Redis keys; what is none is left alone."""
-    groups = space.together(space.places(keys))
+    groups = [space.places(group) for group in space.together(keys)]
     if len(groups) == 1:
         return documents.drop_many(groups[0])
-
     return _all(space, [documents.drop_many(group) for group in groups])
 
 
@@ -274,6 +276,12 @@ def _raised(result: Any) -> Any:
     return result
 
 
+def _together(space: Keyspace, places: list[Location]) -> list[list[Location]]:
+    """Group documents by what one script may touch."""
+    at = {place.key: place for place in places}
+    return [[at[key] for key in group] for group in space.together(list(at))]
+
+
 def _each(
     space: Keyspace, places: list[Location], groups: list[list[Location]], read: Any
 ) -> Flow[list[Any]]:
@@ -281,10 +289,10 @@ def _each(
 
     def start() -> Steps[list[Any]]:
         results = yield [read(group) for group in groups if group]
-        found: dict[Location, Any] = {}
+        found: dict[bytes, Any] = {}
         for group, values_of in zip(groups, results, strict=True):
-            found.update(zip(group, values_of, strict=True))
-        return [found[place] for place in places]
+            found.update(zip([place.key for place in group], values_of, strict=True))
+        return [found[place.key] for place in places]
 
     return Flow(space.document(""), start)
 
