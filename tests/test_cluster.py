@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -1032,7 +1033,10 @@ def test_look_takes_a_page_of_each_node_and_all_documents_at_once(cluster, d) ->
 
     d.update({f"m{n:03}": [n] * 100 for n in range(300)})
     seen = repr(d)
-    assert seen.startswith("{'k000': {'n': 0}, ")
+    assert seen.startswith("{'k0")
     assert seen.endswith(" more}")
+    shown = re.findall(r"'([km]\d+)': ", seen)
+    assert shown == sorted(shown)
+    assert len(shown) == 100
     assert len(seen) < 20_000
     assert repr(d["m000"]) == repr([0] * 100)
