@@ -35,6 +35,9 @@ class AsyncReference(Awaited, PlaceVerbs):
     __slots__ = ()
     get = verb(verbs.read)
 
+    def __repr__(self) -> str:
+        return f"<AsyncReference {self._subject.describe()}: await its .get()>"
+
     async def items(self) -> AsyncIterator[tuple[str, Any]]:
         """Iterate the members of an object: scalars by value, containers as references.
 
@@ -109,6 +112,9 @@ class RedisJSONDict(Awaited, DocumentVerbs):
         space = Keyspace(prefix_of(prefix, namespace), settings, slot_of(client))
         super().__init__(Awaiting(client, _walk, AsyncReference), space)
         self._owned = False
+
+    def __repr__(self) -> str:
+        return f"<asyncio RedisJSONDict {self._subject.describe()}: await its .to_python()>"
 
     @classmethod
     def from_url(cls, url: str, prefix: str = "", **options: Any) -> Self:

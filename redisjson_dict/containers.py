@@ -14,11 +14,22 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
 from redisjson_dict.codec import is_live, whole
-from redisjson_dict.errors import StaleLocationError, UnsupportedValueError
+from redisjson_dict.display import Displayed
+from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.execute import Blocking
 from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, Container, arrays, objects, or_else, scalars, values
+from redisjson_dict.operations import (
+    MISSING,
+    Container,
+    arrays,
+    objects,
+    or_else,
+    previews,
+    scalars,
+    values,
+)
+from redisjson_dict.preview import View
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
 if TYPE_CHECKING:
@@ -34,7 +45,7 @@ def show(run: Blocking, found: Container) -> JSONObject | JSONArray:
     return (JSONObject if found.kind == "object" else JSONArray)(run, found.at)
 
 
-class Live:
+class Live(Displayed):
     """What live objects and arrays have in common. Made by reading, not by calling.
 
     A proxy denotes a place, not an identity: after ``a.insert(0, x)`` the proxy of the old
@@ -71,11 +82,11 @@ class Live:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self.to_python()
 
-    def __repr__(self) -> str:
-        try:
-            return repr(self.to_python())
-        except StaleLocationError:
-            return f"<stale {type(self).__name__}: {self._at.describe()}>"
+    def _look(self) -> View:
+        return self._run(previews.look(self._at, self._kind))
+
+    def _whereabouts(self) -> str:
+        return self._at.describe()
 
     def at(self, *steps: str | SupportsIndex) -> Reference:
         """Return a lazy reference to a place below: no round trip until a verb is called."""

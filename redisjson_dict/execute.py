@@ -225,6 +225,25 @@ class Blocking(Shell):
         if not seen:  # SCAN does not complain of a type that the server does not know
             self._drive(perform(json_probe(space)))
 
+    def first_keys(self, space: Keyspace, enough: int) -> tuple[list[bytes], bool]:
+        """Return the keys of the first page of each node until there are enough.
+
+        Returns:
+            The keys, and whether there may be others.
+        """
+        refresh(self.client)
+        seen: set[bytes] = set()
+        more = False
+        for node in _nodes(self.client):
+            if len(seen) > enough:
+                return list(seen), True
+            cursor, keys = self._page(0, space, node)
+            seen.update(keys)
+            more = more or cursor != 0
+        if not seen and not more:
+            self._drive(perform(json_probe(space)))
+        return list(seen), more
+
     def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
             return scanned(self.client.execute_command(*_scan(cursor, space.pattern), **node))

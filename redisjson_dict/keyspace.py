@@ -38,6 +38,10 @@ class Keyspace:
         """What SCAN's MATCH needs to find the documents."""
         return re.sub(_GLOB, rb"\\\g<0>", self._prefix) + b"*"
 
+    def describe(self) -> str:
+        """Return which documents these are, in words."""
+        return f"prefix={self._prefix.decode()!r}"
+
     def document(self, name: Any, steps: tuple[Step, ...] = (), own: int = -1) -> Location:
         """Return the place of a document, or of a path inside it.
 

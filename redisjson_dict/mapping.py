@@ -16,6 +16,7 @@ from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
+from redisjson_dict.display import Displayed
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
@@ -25,6 +26,7 @@ from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import MISSING, documents
 from redisjson_dict.pipeline import Pipeline
+from redisjson_dict.preview import WIDE, View
 from redisjson_dict.references import Reference
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["RedisJSONDict"]
 
 
-class RedisJSONDict(MutableMapping[str, Any]):
+class RedisJSONDict(Displayed, MutableMapping[str, Any]):
     """A dict in Redis: each top-level key is one RedisJSON document, nested values are live.
 
     Reading a scalar gives its value; reading a container gives a live proxy, `JSONObject` or
@@ -164,8 +166,12 @@ class RedisJSONDict(MutableMapping[str, Any]):
     def __reversed__(self) -> Iterator[str]:
         return reversed(list(iter(self)))
 
-    def __repr__(self) -> str:
-        return repr(self.to_python())
+    def _look(self) -> View:
+        keys, more = self._run.first_keys(self._space, WIDE)
+        return self._run(toplevel.look(self._space, self._space.ours(keys), more))
+
+    def _whereabouts(self) -> str:
+        return self._space.describe()
 
     def get(self, key: Any, default: Any = None) -> Any:
         """Return ``self[key]``, or a default. Cost: one round trip."""

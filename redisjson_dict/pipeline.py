@@ -40,6 +40,10 @@ class Batch(Queued, DocumentVerbs):
         super().__init__(self._add, space)
         self._queue = queue
 
+    def __repr__(self) -> str:
+        state = "ended" if self._queue.ended else "queued"
+        return f"<Batch {self._subject.describe()}: {len(self)} {state}>"
+
     def __getitem__(self, key: Any) -> BatchReference:
         """Return a reference to a document, or with a path to a place inside one."""
         return BatchReference(self._run, self._subject.target(key).refer())

@@ -6,10 +6,11 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from redisjson_dict.codec import brief
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
 from redisjson_dict.expiry import owner
 from redisjson_dict.loans import was_sent
-from redisjson_dict.operations import Flow, Operation, Verb, documents
+from redisjson_dict.operations import Container, Flow, Operation, Verb, documents
 
 __all__ = [
     "Bundle",
@@ -43,7 +44,15 @@ class Pending(Generic[T]):
         self._show = show
 
     def __repr__(self) -> str:
-        return f"<Pending: {'known' if self._known else 'not sent yet'}>"
+        if not self._known:
+            return "<Pending: not sent yet>"
+        if self._error is not None:
+            return f"<Pending: {type(self._error).__name__}>"
+        value = self._value
+        if type(value) is Container:
+            return f"<Pending: {value.kind}, {value.at.describe()}>"
+        large = isinstance(value, (dict, list))
+        return f"<Pending: {type(value).__name__ if large else brief(value)}>"
 
     def result(self) -> T:
         """Return the verb's result.

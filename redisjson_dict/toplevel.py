@@ -28,6 +28,7 @@ from redisjson_dict.operations import (
     scalars,
     values,
 )
+from redisjson_dict.preview import SHARE, WIDE, Part, View
 
 __all__ = [
     "OPTIONS",
@@ -45,6 +46,7 @@ __all__ = [
     "get",
     "get_many",
     "incr",
+    "look",
     "persist",
     "pop",
     "read",
@@ -212,9 +214,7 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
 
 def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
     """Read several documents, in order; see `documents.fetch_many`."""
-    at = {place.key: place for place in places}
-    groups = [[at[key] for key in group] for group in space.together(list(at))]
-    return _each(space, places, groups, documents.fetch_many)
+    return _each(space, places, _together(space, places), documents.fetch_many)
 
 
 def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
@@ -226,6 +226,31 @@ def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
         places = space.places(keys)
         return _each(space, places, [[place] for place in places], documents.read_many)
     return documents.read_keys(space.places(keys[:1])[0], keys)
+
+
+def look(space: Keyspace, keys: list[bytes], more: bool) -> Flow[View]:
+    """Return what is to be shown of a dict: of the first documents by name, one look at all.
+
+    Args:
+        space: the dict's.
+        keys: the Redis keys of documents.
+        more: whether there may be others.
+    """
+    first = sorted(keys)[:WIDE]
+    shown = space.places(first)
+
+    def read(group: list[Location]) -> Operation[list[View]]:
+        return documents.look_many(group, SHARE * len(group) // len(shown))
+
+    def start() -> Steps[View]:
+        found = (yield _each(space, shown, _together(space, shown), read)) if shown else []
+        there = dict(content(space, first, found))
+        if len(first) == len(keys) and not more:
+            return there
+        count = None if more else len(keys) - len(first) + len(there)
+        return Part("object", count, tuple(there), tuple(there.values()))
+
+    return Flow(space.document(""), start)
 
 
 def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[str, Any]]:
@@ -249,6 +274,12 @@ def _raised(result: Any) -> Any:
     if isinstance(result, NotADocumentError):
         raise result
     return result
+
+
+def _together(space: Keyspace, places: list[Location]) -> list[list[Location]]:
+    """Group documents by what one script may touch."""
+    at = {place.key: place for place in places}
+    return [[at[key] for key in group] for group in space.together(list(at))]
 
 
 def _each(

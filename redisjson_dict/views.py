@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Set, ValuesView
 from typing import Any, NoReturn, Protocol
 
+from redisjson_dict import layout
+from redisjson_dict.preview import View
+
 __all__ = ["LiveItems", "LiveKeys", "LiveValues", "Source"]
 
 
@@ -26,6 +29,7 @@ class Source(Protocol):
         ...
 
     def _pairs(self) -> Iterator[tuple[str, Any]]: ...
+    def _view(self) -> View: ...
 
 
 def _snapshot(other: object) -> Any:
@@ -99,7 +103,7 @@ class LiveKeys(_Uncopied, _SetOperations, KeysView[str]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for KeysView
 
     def __repr__(self) -> str:
-        return f"dict_keys({list(self)!r})"
+        return f"dict_keys({layout.names(self.mapping._view())})"
 
     def __contains__(self, key: object) -> bool:
         if isinstance(key, tuple):  # a path is no name
@@ -122,7 +126,7 @@ class LiveValues(_Uncopied, ValuesView[Any]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for ValuesView
 
     def __repr__(self) -> str:
-        return f"dict_values({list(self.mapping.to_python().values())!r})"
+        return f"dict_values({layout.values(self.mapping._view())})"
 
     def __contains__(self, value: object) -> bool:
         return value in self.mapping.to_python().values()
@@ -142,7 +146,7 @@ class LiveItems(_Uncopied, _SetOperations, ItemsView[str, Any]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for ItemsView
 
     def __repr__(self) -> str:
-        return f"dict_items({list(self.mapping.to_python().items())!r})"
+        return f"dict_items({layout.items(self.mapping._view())})"
 
     def __contains__(self, item: object) -> bool:
         if not isinstance(item, tuple) or len(item) != 2:

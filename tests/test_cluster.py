@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import threading
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -1020,3 +1021,22 @@ def test_client_is_left_as_it_was(cluster, prefix) -> None:
         pool = client.get_redis_connection(node).connection_pool
         assert not pool._in_use_connections
     assert client.ping()
+
+
+def test_look_takes_a_page_of_each_node_and_all_documents_at_once(cluster, d) -> None:
+    d.update({f"k{n:03}": {"n": n} for n in range(60)})
+    assert repr(d) == repr({f"k{n:03}": {"n": n} for n in range(60)})
+    before = [node.client.info("stats")["total_reads_processed"] for node in cluster.primaries()]
+    repr(d)
+    after = [node.client.info("stats")["total_reads_processed"] for node in cluster.primaries()]
+    assert sum(after) - sum(before) < 30  # for 60 documents in as many slots
+
+    d.update({f"m{n:03}": [n] * 100 for n in range(300)})
+    seen = repr(d)
+    assert seen.startswith("{'k0")
+    assert seen.endswith(" more}")
+    shown = re.findall(r"'([km]\d+)': ", seen)
+    assert shown == sorted(shown)
+    assert len(shown) == 100
+    assert len(seen) < 20_000
+    assert repr(d["m000"]) == repr([0] * 100)

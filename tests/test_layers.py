@@ -14,14 +14,14 @@ ROWS = [
     {"errors"},
     {"floats", "resp"},
     {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
-    {"replies", "keys", "loans"},
-    {"operations", "keyspace", "exchange"},
-    {"verbs"},
+    {"replies", "keys", "loans", "preview"},
+    {"operations", "keyspace", "exchange", "layout"},
+    {"verbs", "html"},
     {"toplevel", "queue"},
     {"refusals"},
     {"flows"},
     {"execute"},
-    {"views"},
+    {"views", "display"},
     {"containers", "references"},
     {"pipeline"},
     {"mapping", "asyncio", "server"},
@@ -44,6 +44,7 @@ TALKERS = {
     "refusals",
     "flows",
     "execute",
+    "display",
     "mapping",
     "asyncio",
     "server",
@@ -155,7 +156,7 @@ def test_command_line_alone_imports(name):
     assert users == {"cli"}
 
 
-@pytest.mark.parametrize("name", ["numpy", "hiredis", "pytest"])
+@pytest.mark.parametrize("name", ["numpy", "IPython", "jinja2", "hiredis", "pytest"])
 def test_nobody_imports(name):
     users = [m for m in FILES if any(i.partition(".")[0] == name for i in imports(m))]
 

@@ -14,12 +14,12 @@ PACKAGE = Path(redisjson_dict.__file__).parent
 FILES = {path.stem: path.read_text(encoding="utf-8") for path in PACKAGE.glob("scripts/*.lua")}
 PARTS = {name[1:]: text for name, text in FILES.items() if name.startswith("_")}
 SCRIPTS = sorted(name for name in FILES if not name.startswith("_"))
-MAKERS = {"scripted", "script", "_documents"}
+MAKERS = {"scripted", "script", "_documents", "_found_each"}
 SHEBANGS = ("#!lua", "#!lua flags=no-writes", "#!lua flags=allow-oom")
 READS = {
     *("EXISTS", "GET", "PEXPIRETIME"),
     *("JSON.ARRINDEX", "JSON.ARRLEN", "JSON.GET", "JSON.OBJKEYS", "JSON.OBJLEN"),
-    *("JSON.TYPE", "PTTL", "TYPE"),
+    *("JSON.STRLEN", "JSON.TYPE", "PTTL", "TYPE"),
 }
 SHRINKS = READS | {
     *("JSON.ARRPOP", "JSON.ARRTRIM", "JSON.CLEAR", "JSON.DEL", "JSON.MERGE", "JSON.TOGGLE"),

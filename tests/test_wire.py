@@ -385,7 +385,6 @@ def test_dict_bulk_reads_go_by_pages(wire: Wire, documents: int, pages: int):
         lambda: wire.d.to_python(),
         lambda: wire.d.copy(),
         lambda: wire.d == {},
-        lambda: repr(wire.d),
         lambda: wire.d | {},
         lambda: [*iter(wire.d.items())],
         lambda: [*iter(wire.d.values())],
@@ -393,7 +392,7 @@ def test_dict_bulk_reads_go_by_pages(wire: Wire, documents: int, pages: int):
     ]
 
     counted = [wire.cost(call).requests for call in bulk]
-    assert counted == [scan + pages] * 7 + [pages]
+    assert counted == [scan + pages] * 6 + [pages]
     assert wire.cost(lambda: [*iter(wire.d.keys())]).requests == scan
 
 

@@ -24,6 +24,7 @@ from redisjson_dict.operations import (
     repair_arguments,
     same,
 )
+from redisjson_dict.preview import View, parse
 from redisjson_dict.replies import Reply, failure, only, refusal
 from redisjson_dict.scripts import script
 
@@ -39,6 +40,7 @@ __all__ = [
     "fetch_many",
     "is_bundled",
     "is_bundled_with",
+    "look_many",
     "persist",
     "pop",
     "read_keys",
@@ -183,18 +185,34 @@ def fetch_many(places: Sequence[Location]) -> Operation[list[Any]]:
 
     `MISSING` stands for one that is not there, an error for a foreign key.
     """
+    return _found_each("peek_many", places, found)
 
+
+def look_many(places: Sequence[Location], share: int) -> Operation[list[View]]:
+    """Read what is to be shown of several documents, as `fetch_many` reads them.
+
+    Args:
+        places: the documents.
+        share: what the look may cost, at all of them together.
+    """
+    return _found_each("preview_many", places, lambda _, reply: parse(reply), share)
+
+
+def _found_each(
+    name: str, places: Sequence[Location], meaning: Any, *arguments: Any
+) -> Operation[list[Any]]:
     def one(at: Location, reply: Reply) -> Any:
         if reply is None:
             return MISSING
         if isinstance(reply, Exception):
             raise reply
-        return failure(at, reply) if refusal(reply) else found(at, reply)
+        return failure(at, reply) if refusal(reply) else meaning(at, reply)
 
     def each(_: Location, reply: Reply) -> list[Any]:
         return [one(at, of) for at, of in zip(places, reply[1:], strict=True)]
 
-    return _documents("peek_many", places[0], [at.key for at in places], each, resend=True)
+    keys = [at.key for at in places]
+    return _documents(name, places[0], keys, each, *arguments, resend=True)
 
 
 def read_many(places: Sequence[Location]) -> Operation[list[Any]]:

@@ -1,0 +1,73 @@
+"""How live values look: in a console, a debugger, IPython, a notebook, or printed by rich.
+
+All of it comes from one bounded look, see `preview`. It never raises for what the server, the
+connection or the document is like: it says so in the place of the content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from redis.exceptions import RedisClusterException, RedisError
+
+from redisjson_dict import html, layout
+from redisjson_dict.errors import RedisJSONDictError, StaleLocationError
+from redisjson_dict.preview import Note, View
+
+__all__ = ["Displayed"]
+
+_TROUBLES = (RedisError, RedisClusterException, RedisJSONDictError, OSError)
+_WIDTH = 79
+
+
+class Displayed:
+    """What is shown of a live value. Cost: one bounded look each time, nothing is kept."""
+
+    __slots__ = ()
+
+    def _look(self) -> View:
+        """Read what is to be shown."""
+        raise NotImplementedError
+
+    def _whereabouts(self) -> str:
+        """Return where it is, in words that are no secret."""
+        raise NotImplementedError
+
+    def _view(self) -> View:
+        """Return what is shown, or why there is nothing; of an error the class only."""
+        name, place = type(self).__name__, self._whereabouts()
+        try:
+            return self._look()
+        except StaleLocationError:
+            return Note(f"<stale {name}: {place}>")
+        except _TROUBLES as error:  # its text might tell what nobody should see, as a URL
+            return Note(f"<{name} {place}: {type(error).__name__}>")
+
+    def __repr__(self) -> str:
+        return layout.line(self._view())
+
+    def __rich_repr__(self) -> Iterator[Any]:
+        """Yield what rich prints, as plain data."""
+        yield layout.marked(self._view())
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Print on several lines, for IPython."""
+        width = printer.max_width - printer.indentation
+        first, *others = layout.block(self._view(), width).split("\n")
+        printer.text(first)
+        for text in others:
+            printer.break_()
+            printer.text(text)
+
+    def _repr_html_(self) -> str:
+        """Return a tree that folds, for notebooks."""
+        return self._tree(self._view())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        """Return text and tree of one look, for IPython: else it would ask for each."""
+        view = self._view()
+        return {"text/plain": layout.block(view, _WIDTH), "text/html": self._tree(view)}
+
+    def _tree(self, view: View) -> str:
+        return html.tree(f"{type(self).__name__} {self._whereabouts()}", view)
