@@ -1,0 +1,122 @@
+"""How Sphinx builds these pages: `make docs`."""
+
+from __future__ import annotations
+
+import inspect
+from importlib.metadata import version as version_of
+from typing import Any
+
+from docutils.nodes import Element
+from pygments.lexers.special import TextLexer
+from sphinx.addnodes import pending_xref
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.util.nodes import make_refnode
+
+from redisjson_dict.asyncio import AsyncReference
+from redisjson_dict.asyncio import RedisJSONDict as AsyncRedisJSONDict
+from redisjson_dict.pipeline import Batch, BatchReference
+from redisjson_dict.references import Reference, verb
+
+project = "redisjson_dict"
+author = "the authors of redisjson_dict"
+release = version_of("redisjson-dict")
+version = release
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+exclude_patterns = ["_build"]
+nitpicky = True
+nitpick_ignore_regex = [
+    # Names of Python and redis-py: inventories of other projects would be fetched at every build.
+    (r"py:.*", r"(redis|collections|contextlib|datetime|json|os|pathlib)\..*"),
+    (r"py:.*", r"(dict|list|str|int|float|bool|tuple|datetime|Path|Redis|Seconds|[A-Z]\w+Error)"),
+    # Types that a signature shows, and nobody makes.
+    (r"py:class", r"redisjson_dict\.(execute|expiry|keyspace|location|pipeline|queue|views)\..*"),
+]
+
+# Single backticks in docstrings are names: a link where the reference has them, else code.
+default_role = "py:obj"
+add_module_names = False
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+autodoc_use_type_comments = False
+python_use_unqualified_type_names = True
+python_maximum_signature_line_length = 88
+napoleon_google_docstring = True
+napoleon_numpy_docstring = False
+napoleon_use_rtype = False
+
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+highlight_language = "text"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_only_copy_prompt_lines = True
+
+html_theme = "furo"
+html_title = f"{project} {release}"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sourcelink = False
+html_theme_options = {"navigation_with_keys": True}
+
+# Files outside of docs/ that have a page of their own on the site.
+PAGES = {
+    "../examples/README.md": "examples.md",
+    "../CHANGELOG.md": "changelog.md",
+    "../README.md": "index.md",
+}
+
+
+def lead_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
+    """Let links that are right in the repository lead to the pages of the site."""
+    for path, page in PAGES.items():
+        source[0] = source[0].replace(f"]({path}", f"]({page}")
+
+
+def find_short_name(
+    app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element
+) -> Element | None:
+    """Lead a name in backticks to its entry, whichever module the docstring is in."""
+    if node["refdomain"] != "py":
+        return None
+    domain = env.domains["py"]
+    name = node["reftarget"].rpartition(".")[2]
+    found = domain.find_obj(env, "", "", name, None, 1)
+    if not found:
+        return None
+    _, entry = found[0]
+    return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content)
+
+
+def as_methods(owner: type[Any]) -> None:
+    """Put functions in the place of the verbs of a reference: autodoc knows no such descriptor."""
+    for name, value in inspect.getmembers(owner, lambda member: isinstance(member, verb)):
+        function = value._function
+
+        def method() -> None: ...
+
+        shown = inspect.signature(function)
+        first, *rest = shown.parameters.values()
+        method.__name__, method.__qualname__ = name, f"{owner.__name__}.{name}"
+        method.__module__, method.__doc__ = owner.__module__, function.__doc__
+        method.__annotations__ = {}
+        method.__signature__ = inspect.Signature([first.replace(name="self"), *rest])
+        setattr(owner, name, method)
+
+
+def setup(app: Sphinx) -> None:
+    """Add what no extension does."""
+    for owner in (Reference, AsyncReference, AsyncRedisJSONDict, Batch, BatchReference):
+        as_methods(owner)
+    app.add_lexer("acl", TextLexer)
+    app.connect("source-read", lead_to_pages)
+    app.connect("missing-reference", find_short_name)
