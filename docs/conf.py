@@ -56,7 +56,7 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 highlight_language = "text"
 
-copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_text = r">>> |\.\.\. ?|\$ "  # "..." alone ends a block in the prompt
 copybutton_prompt_is_regexp = True
 copybutton_only_copy_prompt_lines = True
 
@@ -86,10 +86,10 @@ def find_short_name(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, content: Element
 ) -> Element | None:
     """Lead a name in backticks to its entry, whichever module the docstring is in."""
-    if node["refdomain"] != "py":
+    home, _, name = node["reftarget"].rpartition(".")
+    if node["refdomain"] != "py" or not f"{home}.".startswith((".", "redisjson_dict.")):
         return None
     domain = env.domains["py"]
-    name = node["reftarget"].rpartition(".")[2]
     found = domain.find_obj(env, "", "", name, None, 1)
     if not found:
         return None
