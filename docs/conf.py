@@ -6,7 +6,7 @@ import inspect
 from importlib.metadata import version as version_of
 from typing import Any
 
-from docutils.nodes import Element
+from docutils.nodes import Element, Text, document, literal_block
 from pygments.lexers.special import TextLexer
 from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
@@ -65,6 +65,7 @@ html_title = f"{project} {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
@@ -80,6 +81,13 @@ def lead_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
     """Let links that are right in the repository lead to the pages of the site."""
     for path, page in PAGES.items():
         source[0] = source[0].replace(f"]({path}", f"]({page}")
+
+
+def end_blocks(app: Sphinx, doctree: document) -> None:
+    """Drop the empty line that ends an example in the source, so that doctest sees its end."""
+    for block in doctree.findall(literal_block):
+        block[:] = [Text(block.astext().rstrip("\n"))]
+        block.rawsource = block.astext()
 
 
 def find_short_name(
@@ -119,4 +127,5 @@ def setup(app: Sphinx) -> None:
         as_methods(owner)
     app.add_lexer("acl", TextLexer)
     app.connect("source-read", lead_to_pages)
+    app.connect("doctree-read", end_blocks)
     app.connect("missing-reference", find_short_name)
