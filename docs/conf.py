@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import os
+import re
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 from docutils.nodes import Element, Text, document, literal_block
@@ -69,18 +72,29 @@ html_show_copyright = False
 html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}
 
-# Files outside of docs/ that have a page of their own on the site.
-PAGES = {
-    "../examples/README.md": "examples.md",
-    "../CHANGELOG.md": "changelog.md",
-    "../README.md": "index.md",
+DOCS = Path(__file__).parent
+# Pages of the site whose text is a file outside of this directory.
+OUTSIDE = {
+    "changelog": DOCS.parent / "CHANGELOG.md",
+    "examples": DOCS.parent / "examples" / "README.md",
 }
+PAGES = {path: DOCS / f"{name}.md" for name, path in OUTSIDE.items()}
+PAGES[DOCS.parent / "README.md"] = DOCS / "index.md"
+LINK = re.compile(r"(?<=\]\()(?![a-z]+:|#)[^)#\s]+")
 
 
 def lead_to_pages(app: Sphinx, name: str, source: list[str]) -> None:
-    """Let links that are right in the repository lead to the pages of the site."""
-    for path, page in PAGES.items():
-        source[0] = source[0].replace(f"]({path}", f"]({page}")
+    """Take in texts from outside, and let links that are right in the repository lead to pages."""
+    home = OUTSIDE.get(name, DOCS / f"{name}.md")
+    if name in OUTSIDE:
+        app.env.note_dependency(str(home))
+        source[0] = home.read_text(encoding="utf-8")
+
+    def led(link: re.Match[str]) -> str:
+        path = (home.parent / link[0]).resolve()
+        return os.path.relpath(PAGES.get(path, path), DOCS) if path.exists() else link[0]
+
+    source[0] = LINK.sub(led, source[0])
 
 
 def end_blocks(app: Sphinx, doctree: document) -> None:

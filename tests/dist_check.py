@@ -20,7 +20,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+PROJECT, BUILT = SETTINGS["project"], SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]
 EXTRAS = ",".join({"server", "cli"} & set(PROJECT["optional-dependencies"]))
 PURE_TESTS = [  # of the sdist: what they look at must be in it
     "tests/test_ci.py",
@@ -68,7 +69,8 @@ def check_contents(wheel: Path, sdist: Path) -> None:
     """Check which files are in them."""
     package = {
         path.relative_to(ROOT).as_posix()
-        for path in (ROOT / "redisjson_dict").rglob("*")
+        for name in BUILT["packages"]
+        for path in [ROOT / name, *(ROOT / name).rglob("*")]
         if path.is_file() and path.suffix != ".pyc"
     }
     with zipfile.ZipFile(wheel) as archive:

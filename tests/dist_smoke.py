@@ -1,4 +1,4 @@
-"""Whether an installed package works; run by the Python of an empty environment, by dist_check.py."""
+"""Whether an installed package works; run by an empty environment, for dist_check.py."""
 
 import asyncio
 import subprocess
