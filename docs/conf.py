@@ -76,7 +76,9 @@ DOCS = Path(__file__).parent
 # Pages of the site whose text is a file outside of this directory.
 OUTSIDE = {
     "changelog": DOCS.parent / "CHANGELOG.md",
+    "contributing": DOCS.parent / "CONTRIBUTING.md",
     "examples": DOCS.parent / "examples" / "README.md",
+    "policy": DOCS.parent / "SECURITY.md",
 }
 PAGES = {path: DOCS / f"{name}.md" for name, path in OUTSIDE.items()}
 PAGES[DOCS.parent / "README.md"] = DOCS / "index.md"
