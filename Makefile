@@ -72,7 +72,7 @@ bench: .venv/bench
 	@touch $@
 
 docs: .venv/docs
-	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build/html
+	$(BIN)/python -m sphinx -E -W --keep-going -q docs docs/_build/html
 
 dist-check: .venv/made
 	$(BIN)/pip install --quiet --disable-pip-version-check build twine
