@@ -22,7 +22,7 @@ from redisjson_dict.pipeline import Batch, BatchReference
 from redisjson_dict.references import Reference, verb
 
 project = "redisjson_dict"
-author = "the authors of redisjson_dict"
+author = "the redisjson_dict developers"
 release = version_of("redisjson-dict")
 version = release
 
@@ -37,7 +37,8 @@ nitpicky = True
 nitpick_ignore_regex = [
     # Names of Python and redis-py: inventories of other projects would be fetched at every build.
     (r"py:.*", r"(redis|collections|contextlib|datetime|json|os|pathlib)\..*"),
-    (r"py:.*", r"(dict|list|str|int|float|bool|tuple|datetime|Path|Redis|Seconds|[A-Z]\w+Error)"),
+    (r"py:.*", r"(dict|list|str|int|float|bool|tuple|datetime|Path|Redis|Seconds)"),
+    (r"py:.*", r"(Index|Key|Lookup|Runtime|Type|Value)Error"),
     # Types that a signature shows, and nobody makes.
     (r"py:class", r"redisjson_dict\.(execute|expiry|keyspace|location|pipeline|queue|views)\..*"),
 ]
@@ -46,16 +47,12 @@ nitpick_ignore_regex = [
 default_role = "py:obj"
 add_module_names = False
 autodoc_member_order = "bysource"
-autodoc_typehints = "signature"
 autodoc_typehints_format = "short"
-autodoc_use_type_comments = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
-napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_rtype = False
 
-myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
 highlight_language = "text"
 
@@ -71,7 +68,6 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_copyright = False
 html_show_sourcelink = False
-html_theme_options = {"navigation_with_keys": True}
 
 DOCS = Path(__file__).parent
 # Pages of the site whose text is a file outside of this directory.
@@ -130,12 +126,18 @@ def as_methods(owner: type[Any]) -> None:
         def method() -> None: ...
 
         shown = inspect.signature(function)
-        first, *rest = shown.parameters.values()
+        first, *rest = [each for each in shown.parameters.values() if each.name != "wants"]
         method.__name__, method.__qualname__ = name, f"{owner.__name__}.{name}"
         method.__module__, method.__doc__ = owner.__module__, function.__doc__
         method.__annotations__ = {}
         method.__signature__ = inspect.Signature([first.replace(name="self"), *rest])
         setattr(owner, name, method)
+
+
+def name_default(app: Sphinx, *about: Any) -> tuple[str | None, str | None]:
+    """Show the default that stands for "nothing was given" by its name."""
+    signature, returned = about[-2:]
+    return signature and signature.replace("<object object>", "MISSING"), returned
 
 
 def setup(app: Sphinx) -> None:
@@ -144,5 +146,6 @@ def setup(app: Sphinx) -> None:
         as_methods(owner)
     app.add_lexer("acl", TextLexer)
     app.connect("source-read", lead_to_pages)
+    app.connect("autodoc-process-signature", name_default)
     app.connect("doctree-read", end_blocks)
     app.connect("missing-reference", find_short_name)
