@@ -12,7 +12,7 @@ from redisjson_dict.location import DEPTH_LIMIT, Location, Settings
 
 __all__ = ["Keyspace", "prefix_of"]
 
-_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
+_GLOB = rb"[*?\[\]^\\]"  # what SCAN's MATCH would not take literally
 
 
 class Keyspace:
@@ -36,7 +36,7 @@ class Keyspace:
     @property
     def pattern(self) -> bytes:
         """What SCAN's MATCH needs to find the documents."""
-        return _GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"
+        return re.sub(_GLOB, rb"\\\g<0>", self._prefix) + b"*"
 
     def document(self, name: Any, *steps: Any) -> Location:
         """Return the place of a document, or of a path inside it.
@@ -49,10 +49,14 @@ class Keyspace:
         at = Location(text, self._prefix + _encoded(text), self._settings)
         return at.descend(steps) if steps else at
 
-    def documents(self, names: Iterable[str]) -> list[Location]:
-        """Return the places of several documents; raises as `document`."""
-        prefix, settings = self._prefix, self._settings
-        return [Location(name, prefix + _encoded(name), settings) for name in names]
+    def keys(self, names: Iterable[str]) -> list[bytes]:
+        """Return the Redis keys of several documents.
+
+        Raises:
+            ValueRangeError: a lone surrogate.
+        """
+        prefix = self._prefix
+        return [prefix + _encoded(name) for name in names]
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""
@@ -103,13 +107,13 @@ class Keyspace:
         """Whether keys are spread over slots."""
         return self._slot is not None
 
-    def together(self, places: Iterable[Location]) -> list[list[Location]]:
-        """Group documents by what one script may touch."""
+    def together(self, keys: list[bytes]) -> list[list[bytes]]:
+        """Group Redis keys by what one script may touch."""
         if self._slot is None:
-            return [list(places)]
-        groups: dict[Hashable, list[Location]] = {}
-        for place in places:
-            groups.setdefault(self._slot(place.key), []).append(place)
+            return [keys]
+        groups: dict[Hashable, list[bytes]] = {}
+        for key in keys:
+            groups.setdefault(self._slot(key), []).append(key)
         return list(groups.values())
 
 

@@ -10,8 +10,9 @@ once (`attempt`), unless the whole may be done again (`round_trip`). Borrowing c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 from redis.exceptions import (
@@ -28,11 +29,12 @@ __all__ = [
     "NOTHING_SENT",
     "Command",
     "Replies",
-    "aonce",
     "arepeatable",
+    "atogether",
     "once",
     "repeatable",
     "tell",
+    "together",
     "was_sent",
 ]
 
@@ -52,6 +54,8 @@ _AGAIN = (
 _READ_ONLY = "this request was a read, so it changed nothing"
 _REFUSED = (AuthenticationError, BusyLoadingError)
 _LARGE = 2**16  # bytes that are not worth copying
+_MANY = 24  # parts of a command
+_FORMS = [b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count for count in range(_MANY)]
 
 
 def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
@@ -67,15 +71,59 @@ def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
         redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
             outcome.
     """
-    with Loan(client) as loan:
-        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
-        return loan.connection.retry.call_with_retry(trip, loan.drop)
+    return _request(client, _packed(command), _lost(writes), Loan.repeat)
+
+
+def once(client: Any, command: Command) -> Any:
+    """Send a command at most once, and return its reply; raises as `repeatable` does."""
+    return _request(client, _packed(command), _UNKNOWN, Loan.finish)
+
+
+def _request(client: Any, packed: list[bytes], lost: str, go_on: Callable[..., Any]) -> Any:
+    """Send a request and return its reply, as the client's connections are when all is well.
+
+    This is on the path of every verb. Whatever goes wrong is left to a loan, which takes the
+    connection over.
+
+    Args:
+        client: the user's; not a Cluster's.
+        packed: the request.
+        lost: what is known when the reply is lost.
+        go_on: a loan's way to send it, again if there was an error.
+    """
+    if client.connection:
+        with Loan(client) as loan:
+            return go_on(loan, packed, lost)
+    pool = client.connection_pool
+    connection = _borrowed(pool)
+    sent = False
+    try:
+        connection.send_packed_command(packed)
+        sent = True
+        reply = connection.read_response(disable_decoding=True)
+    except ResponseError:
+        pool.release(connection)
+        raise
+    except BaseException as error:
+        with Loan(client, connection) as loan:
+            loan.note = _outcome(error, NOTHING_SENT, lost, sent=sent)
+            return go_on(loan, packed, lost, error, sent=sent)
+    pool.release(connection)
+    return reply
+
+
+def _borrowed(pool: Any) -> Any:
+    try:
+        return pool.get_connection()
+    except BaseException as error:
+        error.add_note(_known(NOTHING_SENT, error))
+        raise
 
 
 async def arepeatable(client: Any, command: Command, *, writes: bool) -> Any:
     """Do as `repeatable` does, on a client of `redis.asyncio`."""
     async with AsyncLoan(client) as loan:
-        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
+        trip = partial(loan.round_trip, _packed(command), _lost(writes))
         return await loan.connection.retry.call_with_retry(trip, loan.drop)
 
 
@@ -83,7 +131,7 @@ def _lost(writes: bool) -> str:
     return _AGAIN if writes else _READ_ONLY
 
 
-def once(client: Any, commands: Sequence[Command]) -> Replies:
+def together(client: Any, commands: Sequence[Command]) -> Replies:
     """Send commands at most once, in one write, and return the replies; an error is a reply.
 
     Raises:
@@ -91,48 +139,76 @@ def once(client: Any, commands: Sequence[Command]) -> Replies:
             outcome.
     """
     with Loan(client, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
-        if loan.divisible:
-            return _replies(attempt())
-        return _replies(loan.connection.retry.call_with_retry(attempt, loan.drop))
+        attempt = partial(loan.attempt, _packed_all(commands), len(commands))
+        return _replies(attempt() if loan.divisible else loan.again(attempt))
 
 
-async def aonce(node: Any, commands: Sequence[Command]) -> Replies:
-    """Do as `once` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
+async def atogether(node: Any, commands: Sequence[Command]) -> Replies:
+    """Do as `together` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
     async with AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
+        attempt = partial(loan.attempt, _packed_all(commands), len(commands))
         if loan.divisible:
             return _replies(await attempt())
         return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
 
 
-def _packed(connection: Any, commands: Sequence[Command]) -> Any:
-    """Return commands in RESP, as redis-py packs them; but without a copy of what is large.
+def _packed(command: Command) -> list[bytes]:
+    """Return a command in RESP: chunks, of which what is large is one, without a copy.
 
-    Numbers are spelled here: hiredis 3.5 crashes when an interrupt comes while it does that.
+    Packed here, in half of the time that redis-py needs. (And hiredis 3.5 crashes when an interrupt
+    comes while it spells a number.)
     """
-    spelled = [[b"%d" % p if type(p) is int else p for p in command] for command in commands]
-    if not any([_is_large(part) for command in spelled for part in command]):
-        if len(spelled) == 1:
-            return connection.pack_command(*spelled[0])
-        return connection.pack_commands(spelled)
+    if len(command) >= _MANY:
+        return _packed_many(command)
+    fields: list[Any] = []
+    for part in command:
+        if type(part) is not bytes:
+            part = _spelled(part)
+        fields.append(len(part))
+        fields.append(part)
+    if sum(fields[::2]) > _LARGE:
+        return _chunks(fields[1::2])
+    return [_FORMS[len(command)] % tuple(fields)]
+
+
+def _packed_many(command: Command) -> list[bytes]:
+    parts = [part if type(part) is bytes else _spelled(part) for part in command]
+    if max(map(len, parts)) > _LARGE:
+        return _chunks(parts)
+    fields = chain.from_iterable(zip(map(len, parts), parts, strict=True))
+    return [b"*%d\r\n" % len(parts) + b"$%d\r\n%b\r\n" * len(parts) % tuple(fields)]
+
+
+def _spelled(part: Any) -> bytes:
+    return b"%d" % part if type(part) is int else str(part).encode()
+
+
+def _chunks(parts: list[bytes]) -> list[bytes]:
+    """Return a large request: long texts by themselves, what is between them joined."""
     chunks: list[bytes] = []
-    small: list[bytes] = []
-    for command in spelled:
-        small.append(b"*%d\r\n" % len(command))
-        for part in command:
-            text = part if type(part) is bytes else str(part).encode()
-            small.append(b"$%d\r\n" % len(text))
-            if _is_large(text):
-                chunks += [b"".join(small), text]
-                small = [b"\r\n"]
-            else:
-                small += [text, b"\r\n"]
+    small = [b"*%d\r\n" % len(parts)]
+    for part in parts:
+        small.append(b"$%d\r\n" % len(part))
+        if len(part) > _LARGE:
+            chunks += [b"".join(small), part]
+            small = [b"\r\n"]
+        else:
+            small += [part, b"\r\n"]
     return [*chunks, b"".join(small)]
 
 
-def _is_large(part: Any) -> bool:
-    return type(part) is bytes and len(part) > _LARGE
+def _packed_all(commands: Sequence[Command]) -> list[bytes]:
+    """Return several commands as one request."""
+    chunks: list[bytes] = []
+    small: list[bytes] = []
+    for command in commands:
+        packed = _packed(command)
+        if len(packed) == 1:
+            small += packed
+        else:
+            chunks += [b"".join(small), *packed]
+            small = []
+    return [*chunks, b"".join(small)]
 
 
 class Loan:
@@ -145,22 +221,18 @@ class Loan:
 
     __slots__ = ("_client", "_single", "connection", "divisible", "note")
 
-    def __init__(self, client: Any, *, divisible: bool = False) -> None:
+    def __init__(self, client: Any, connection: Any = None, *, divisible: bool = False) -> None:
         self._client = client
         self._single = client.connection
-        self.connection: Any = self._single
+        self.connection: Any = connection or self._single
         self.divisible = divisible
         self.note = NOTHING_SENT
 
     def __enter__(self) -> Loan:
         if self._single:
             self._client.single_connection_lock.acquire()
-            return self
-        try:
-            self.connection = self._client.connection_pool.get_connection()
-        except BaseException as error:
-            error.add_note(_known(self.note, error))
-            raise
+        elif self.connection is None:
+            self.connection = _borrowed(self._client.connection_pool)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -178,23 +250,60 @@ class Loan:
         """Give up the socket before another try."""
         self.connection.disconnect()
 
-    def round_trip(self, packed: Any, lost: str) -> Any:
+    def again(self, trip: Callable[[], Any], error: BaseException | None = None) -> Any:
+        """Do something as often as the connection's own retry policy says.
+
+        Args:
+            trip: what to do.
+            error: how it ended when it was tried once already.
+        """
+        trips = chain((_raising(error),) if error else (), repeat(trip))
+        return self.connection.retry.call_with_retry(lambda: next(trips)(), self.drop)
+
+    def repeat(
+        self,
+        packed: list[bytes],
+        lost: str,
+        error: BaseException | None = None,
+        *,
+        sent: bool = False,
+    ) -> Any:
         """Send a request that may be sent again, and return its reply.
 
         Args:
             packed: the request.
             lost: what is known when the reply is lost.
+            error: how the first try ended, if there was one.
+            sent: whether that had sent it whole.
         """
+        return self.again(partial(self.round_trip, packed, lost), error)
+
+    def finish(
+        self,
+        packed: list[bytes],
+        lost: str,
+        error: BaseException | None = None,
+        *,
+        sent: bool = False,
+    ) -> Any:
+        """Send a request that must not be sent again once it went out whole; as `repeat`."""
+        if error and sent and not isinstance(error, BusyLoadingError):
+            raise error
+        (reply,) = _replies(self.again(partial(self.attempt, packed, 1), error))
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def round_trip(self, packed: list[bytes], lost: str) -> Any:
+        """Send a request that may be sent again, and return its reply."""
         before, self.note = self.note, lost
+        sent = False
         try:
             self.connection.send_packed_command(packed)
-        except (ConnectionError, TimeoutError):
-            self.note = before  # not sent whole, so not executed
-            raise
-        try:
+            sent = True
             return self.connection.read_response(disable_decoding=True)
-        except ConnectionError as error:
-            self.note = before if _is_refusal(error) else lost
+        except (ConnectionError, TimeoutError) as error:
+            self.note = _outcome(error, before, lost, sent=sent)
             raise
 
     def attempt(self, packed: Any, count: int) -> Replies | Exception:
@@ -351,6 +460,27 @@ class AsyncLoan:
             transport.abort()
             if self.note is _UNKNOWN or self.note is NOTHING_SENT:
                 self.note = _UNKNOWN if whole or self.divisible else NOTHING_SENT
+
+
+def _raising(error: BaseException) -> Callable[[], Any]:
+    def trip() -> Any:
+        raise error
+
+    return trip
+
+
+def _outcome(error: BaseException, before: str, lost: str, *, sent: bool) -> str:
+    """Return what is known after a request failed that may be sent again.
+
+    Args:
+        error: how it ended.
+        before: what was known before.
+        lost: what is known when the reply is lost.
+        sent: whether the request went out whole; if not, it was not executed.
+    """
+    if sent:
+        return before if isinstance(error, ConnectionError) and _is_refusal(error) else lost
+    return before if isinstance(error, (ConnectionError, TimeoutError)) else lost
 
 
 def _final(error: Exception, divisible: bool) -> Exception:

@@ -45,6 +45,7 @@ __all__ = [
     "Pause",
     "Steps",
     "Verb",
+    "concerned",
     "encode_at",
     "encode_element",
     "encode_elements",
@@ -81,7 +82,7 @@ MISSING: Any = object()
 ABSENT: tuple[type[Exception], ...] = (KeyError, IndexError)
 """The errors that say that what was asked for is not there."""
 
-_WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
+_READS = frozenset(("JSON.GET", "JSON.MGET", "JSON.TYPE", "JSON.ARRLEN", "HELLO"))
 _BRACKET = ord("[")
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
@@ -129,7 +130,7 @@ class Operation(NamedTuple, Generic[T]):
         """Whether it changes something."""
         if self.script is not None:
             return not self.script.reads
-        return self.command[0] in _WRITES
+        return self.command[0] not in _READS
 
     def result(self, reply: Reply) -> T:
         """Return what the reply means; `UNDONE` where the fallback must be taken.
@@ -241,6 +242,16 @@ def scripted(
 
 def nothing(_: Location, reply: Reply) -> None:
     """Decode a reply that says no more than that it was done."""
+
+
+def concerned(_: Location, reply: Reply) -> None:
+    """Decode the reply of a command that says of each place that matches what it did: one did.
+
+    Raises:
+        Refusal: no place matched, or one that holds another kind of value.
+    """
+    if not reply or reply[0] is None:
+        raise Refusal
 
 
 def same(_: Location, reply: Reply) -> Any:
