@@ -23,11 +23,12 @@ DIST = ROOT / "dist"
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 PROJECT, BUILT = SETTINGS["project"], SETTINGS["tool"]["hatch"]["build"]["targets"]["wheel"]
 EXTRAS = ",".join({"server", "cli"} & set(PROJECT["optional-dependencies"]))
-PURE_TESTS = [  # of the sdist: what they look at must be in it
+TESTS = [  # of the sdist: what they look at must be in it
     "tests/test_ci.py",
     "tests/test_compose.py",
     "tests/test_exports.py",
     "tests/test_layers.py",
+    "tests/test_readme.py",
     "tests/test_docs.py",
 ]
 
@@ -119,8 +120,8 @@ def main() -> None:
         pytest = home / "bin" / "pytest"
         run(pytest, "--quiet", "--collect-only", cwd=root)
         print("    ok: all are found")
-        run(pytest, "--quiet", *PURE_TESTS, cwd=root)
-        print(f"    ok: {', '.join(PURE_TESTS)}")
+        run(pytest, "--quiet", *TESTS, cwd=root)
+        print(f"    ok: {', '.join(TESTS)}")
 
 
 if __name__ == "__main__":
