@@ -93,4 +93,4 @@ types: .venv/lint
 check: lint types test docs
 
 clean:
-	rm -rf .venv .fuzz build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .fuzz tests/node/node_modules build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

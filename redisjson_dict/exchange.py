@@ -28,12 +28,12 @@ from redis.exceptions import (
 from redisjson_dict.loans import (
     NOTHING_DONE,
     NOTHING_SENT,
-    Command,
     Replies,
     atogether,
     together,
     was_sent,
 )
+from redisjson_dict.resp import Command
 
 __all__ = [
     "REDIRECTIONS",

@@ -8,7 +8,7 @@ from typing import Any
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.keys import path_of, text_of_name
-from redisjson_dict.location import DEPTH_LIMIT, Location, Settings
+from redisjson_dict.location import DEPTH_LIMIT, Location, Settings, Step
 
 __all__ = ["Keyspace", "prefix_of"]
 
@@ -38,7 +38,7 @@ class Keyspace:
         """What SCAN's MATCH needs to find the documents."""
         return re.sub(_GLOB, rb"\\\g<0>", self._prefix) + b"*"
 
-    def document(self, name: Any, *steps: Any) -> Location:
+    def document(self, name: Any, steps: tuple[Step, ...] = (), own: int = -1) -> Location:
         """Return the place of a document, or of a path inside it.
 
         Raises:
@@ -46,8 +46,11 @@ class Keyspace:
             ValueRangeError: a lone surrogate.
         """
         text = name if type(name) is str else text_of_name(name)
-        at = Location(text, self._prefix + _encoded(text), self._settings)
-        return at.descend(steps) if steps else at
+        return Location(text, self._prefix + _encoded(text), self._settings, own, steps)
+
+    def reference(self, path: tuple[Step, ...]) -> Location:
+        """Return the place of a path as one in its own right; raises as `document`."""
+        return self.document(path[0], path[1:], len(path) - 1)
 
     def keys(self, names: Iterable[str]) -> list[bytes]:
         """Return the Redis keys of several documents.
@@ -65,7 +68,7 @@ class Keyspace:
         steps = path_of(key)
         if len(steps) > DEPTH_LIMIT + 1:
             raise KeyError(key)  # no document is that deep
-        at = self.document(*steps)
+        at = self.document(steps[0], steps[1:])
         at.pathlike = True
         return at
 

@@ -24,10 +24,11 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from redisjson_dict.resp import Command, packed, packed_all
+
 __all__ = [
     "NOTHING_DONE",
     "NOTHING_SENT",
-    "Command",
     "Replies",
     "arepeatable",
     "atogether",
@@ -38,7 +39,6 @@ __all__ = [
     "was_sent",
 ]
 
-Command = tuple[Any, ...]
 Replies = list[Any]
 
 NOTHING_DONE = "the server refused, so nothing was changed"
@@ -53,9 +53,6 @@ _AGAIN = (
 )
 _READ_ONLY = "this request was a read, so it changed nothing"
 _REFUSED = (AuthenticationError, BusyLoadingError)
-_LARGE = 2**16  # bytes that are not worth copying
-_MANY = 24  # parts of a command
-_FORMS = [b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count for count in range(_MANY)]
 
 
 def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
@@ -71,15 +68,15 @@ def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
         redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
             outcome.
     """
-    return _request(client, _packed(command), _lost(writes), Loan.repeat)
+    return _request(client, packed(command), _lost(writes), Loan.repeat)
 
 
 def once(client: Any, command: Command) -> Any:
     """Send a command at most once, and return its reply; raises as `repeatable` does."""
-    return _request(client, _packed(command), _UNKNOWN, Loan.finish)
+    return _request(client, packed(command), _UNKNOWN, Loan.finish)
 
 
-def _request(client: Any, packed: list[bytes], lost: str, go_on: Callable[..., Any]) -> Any:
+def _request(client: Any, request: list[bytes], lost: str, go_on: Callable[..., Any]) -> Any:
     """Send a request and return its reply, as the client's connections are when all is well.
 
     This is on the path of every verb. Whatever goes wrong is left to a loan, which takes the
@@ -87,18 +84,18 @@ def _request(client: Any, packed: list[bytes], lost: str, go_on: Callable[..., A
 
     Args:
         client: the user's; not a Cluster's.
-        packed: the request.
+        request: as it travels.
         lost: what is known when the reply is lost.
         go_on: a loan's way to send it, again if there was an error.
     """
     if client.connection:
         with Loan(client) as loan:
-            return go_on(loan, packed, lost)
+            return go_on(loan, request, lost)
     pool = client.connection_pool
     connection = _borrowed(pool)
     sent = False
     try:
-        connection.send_packed_command(packed)
+        connection.send_packed_command(request)
         sent = True
         reply = connection.read_response(disable_decoding=True)
     except ResponseError:
@@ -107,7 +104,7 @@ def _request(client: Any, packed: list[bytes], lost: str, go_on: Callable[..., A
     except BaseException as error:
         with Loan(client, connection) as loan:
             loan.note = _outcome(error, NOTHING_SENT, lost, sent=sent)
-            return go_on(loan, packed, lost, error, sent=sent)
+            return go_on(loan, request, lost, error, sent=sent)
     pool.release(connection)
     return reply
 
@@ -123,7 +120,7 @@ def _borrowed(pool: Any) -> Any:
 async def arepeatable(client: Any, command: Command, *, writes: bool) -> Any:
     """Do as `repeatable` does, on a client of `redis.asyncio`."""
     async with AsyncLoan(client) as loan:
-        trip = partial(loan.round_trip, _packed(command), _lost(writes))
+        trip = partial(loan.round_trip, packed(command), _lost(writes))
         return await loan.connection.retry.call_with_retry(trip, loan.drop)
 
 
@@ -139,76 +136,17 @@ def together(client: Any, commands: Sequence[Command]) -> Replies:
             outcome.
     """
     with Loan(client, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed_all(commands), len(commands))
+        attempt = partial(loan.attempt, packed_all(commands), len(commands))
         return _replies(attempt() if loan.divisible else loan.again(attempt))
 
 
 async def atogether(node: Any, commands: Sequence[Command]) -> Replies:
     """Do as `together` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
     async with AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed_all(commands), len(commands))
+        attempt = partial(loan.attempt, packed_all(commands), len(commands))
         if loan.divisible:
             return _replies(await attempt())
         return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
-
-
-def _packed(command: Command) -> list[bytes]:
-    """Return a command in RESP: chunks, of which what is large is one, without a copy.
-
-    Packed here, in half of the time that redis-py needs. (And hiredis 3.5 crashes when an interrupt
-    comes while it spells a number.)
-    """
-    if len(command) >= _MANY:
-        return _packed_many(command)
-    fields: list[Any] = []
-    for part in command:
-        if type(part) is not bytes:
-            part = _spelled(part)
-        fields.append(len(part))
-        fields.append(part)
-    if sum(fields[::2]) > _LARGE:
-        return _chunks(fields[1::2])
-    return [_FORMS[len(command)] % tuple(fields)]
-
-
-def _packed_many(command: Command) -> list[bytes]:
-    parts = [part if type(part) is bytes else _spelled(part) for part in command]
-    if max(map(len, parts)) > _LARGE:
-        return _chunks(parts)
-    fields = chain.from_iterable(zip(map(len, parts), parts, strict=True))
-    return [b"*%d\r\n" % len(parts) + b"$%d\r\n%b\r\n" * len(parts) % tuple(fields)]
-
-
-def _spelled(part: Any) -> bytes:
-    return b"%d" % part if type(part) is int else str(part).encode()
-
-
-def _chunks(parts: list[bytes]) -> list[bytes]:
-    """Return a large request: long texts by themselves, what is between them joined."""
-    chunks: list[bytes] = []
-    small = [b"*%d\r\n" % len(parts)]
-    for part in parts:
-        small.append(b"$%d\r\n" % len(part))
-        if len(part) > _LARGE:
-            chunks += [b"".join(small), part]
-            small = [b"\r\n"]
-        else:
-            small += [part, b"\r\n"]
-    return [*chunks, b"".join(small)]
-
-
-def _packed_all(commands: Sequence[Command]) -> list[bytes]:
-    """Return several commands as one request."""
-    chunks: list[bytes] = []
-    small: list[bytes] = []
-    for command in commands:
-        packed = _packed(command)
-        if len(packed) == 1:
-            small += packed
-        else:
-            chunks += [b"".join(small), *packed]
-            small = []
-    return [*chunks, b"".join(small)]
 
 
 class Loan:
@@ -262,7 +200,7 @@ class Loan:
 
     def repeat(
         self,
-        packed: list[bytes],
+        request: list[bytes],
         lost: str,
         error: BaseException | None = None,
         *,
@@ -271,16 +209,16 @@ class Loan:
         """Send a request that may be sent again, and return its reply.
 
         Args:
-            packed: the request.
+            request: as it travels.
             lost: what is known when the reply is lost.
             error: how the first try ended, if there was one.
             sent: whether that had sent it whole.
         """
-        return self.again(partial(self.round_trip, packed, lost), error)
+        return self.again(partial(self.round_trip, request, lost), error)
 
     def finish(
         self,
-        packed: list[bytes],
+        request: list[bytes],
         lost: str,
         error: BaseException | None = None,
         *,
@@ -289,24 +227,24 @@ class Loan:
         """Send a request that must not be sent again once it went out whole; as `repeat`."""
         if error and sent and not isinstance(error, BusyLoadingError):
             raise error
-        (reply,) = _replies(self.again(partial(self.attempt, packed, 1), error))
+        (reply,) = _replies(self.again(partial(self.attempt, request, 1), error))
         if isinstance(reply, Exception):
             raise reply
         return reply
 
-    def round_trip(self, packed: list[bytes], lost: str) -> Any:
+    def round_trip(self, request: list[bytes], lost: str) -> Any:
         """Send a request that may be sent again, and return its reply."""
         before, self.note = self.note, lost
         sent = False
         try:
-            self.connection.send_packed_command(packed)
+            self.connection.send_packed_command(request)
             sent = True
             return self.connection.read_response(disable_decoding=True)
         except (ConnectionError, TimeoutError) as error:
             self.note = _outcome(error, before, lost, sent=sent)
             raise
 
-    def attempt(self, packed: Any, count: int) -> Replies | Exception:
+    def attempt(self, request: list[bytes], count: int) -> Replies | Exception:
         """Send a request, and return its replies, or an error that allows no other attempt."""
         connection = self.connection
         self.note = NOTHING_SENT
@@ -316,7 +254,7 @@ class Loan:
             connection.disconnect()
         self.note = _UNKNOWN
         try:
-            connection.send_packed_command(packed)
+            connection.send_packed_command(request)
         except (ConnectionError, TimeoutError):
             self.note = _UNKNOWN if self.divisible else NOTHING_SENT
             raise
@@ -385,26 +323,26 @@ class AsyncLoan:
         self._abandon()
         await self.connection.disconnect(nowait=True)
 
-    async def round_trip(self, packed: Any, lost: str) -> Any:
+    async def round_trip(self, request: list[bytes], lost: str) -> Any:
         """Send a request that may be sent again, and return its reply; as `Loan.round_trip`."""
         before = self.note
         await self._connect()
         self._transport = self.connection._writer.transport
         self.note = lost
-        await self.connection.send_packed_command(packed, check_health=False)
+        await self.connection.send_packed_command(request, check_health=False)
         try:
             return await self.connection.read_response(disable_decoding=True)
         except ConnectionError as error:
             self.note = before if _is_refusal(error) else lost
             raise
 
-    async def attempt(self, packed: Any, count: int) -> Replies | Exception:
+    async def attempt(self, request: list[bytes], count: int) -> Replies | Exception:
         """Send a request, and return its replies, or an error that allows no other attempt."""
         self.note = NOTHING_SENT
         if self.connection.is_connected and await self._has_unread():
             await self.connection.disconnect(nowait=True)
         await self._connect()
-        unsent = await self._send(packed)
+        unsent = await self._send(request)
         if unsent is not None:
             return unsent
         try:
@@ -428,13 +366,13 @@ class AsyncLoan:
         probe = getattr(connection, "can_read", None) or connection.can_read_destructive
         return bool(await probe())
 
-    async def _send(self, packed: Any) -> Exception | None:
+    async def _send(self, request: list[bytes]) -> Exception | None:
         """Send a request; return an error after which it may have gone out whole."""
         self._transport = self.connection._writer.transport
         if self.divisible:
             self.note = _UNKNOWN
         try:
-            await self.connection.send_packed_command(packed, check_health=False)
+            await self.connection.send_packed_command(request, check_health=False)
         except ConnectionError:
             self._transport = None  # broken: it has sent no more than a part
             raise

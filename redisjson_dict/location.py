@@ -196,7 +196,14 @@ class Location:
     asked: tuple[Step, ...] | None
     _path: bytes
 
-    def __init__(self, name: str, key: bytes, settings: Settings, own: int = -1) -> None:
+    def __init__(
+        self,
+        name: str,
+        key: bytes,
+        settings: Settings,
+        own: int = -1,
+        steps: tuple[Step, ...] = (),
+    ) -> None:
         self.document = Document(name, key, settings)
         self.steps: tuple[Step, ...] = ()
         self.base = b"$"
@@ -208,6 +215,8 @@ class Location:
         self.counted_from_end = False
         self.asked = None
         self.pathlike = False
+        if steps:
+            self._go(steps)
 
     def _with(
         self, steps: tuple[Step, ...], base: bytes, tail: tuple[bytes, ...], own: int, held: bool
@@ -282,28 +291,32 @@ class Location:
         Raises:
             ValueRangeError: a name holds a lone surrogate, or no document is that deep.
         """
-        above = self.steps
-        if len(above) + len(steps) > DEPTH_LIMIT:
+        other = self._with(self.steps, self.base, self.tail, self.own, self.held)
+        other._go(steps)
+        return other
+
+    def _go(self, steps: tuple[Step, ...]) -> None:
+        """Go further down; only for a place that nobody has seen yet."""
+        self.steps += steps
+        if len(self.steps) > DEPTH_LIMIT:
             raise ValueRangeError(
-                f"a path of {len(above) + len(steps)} steps: no document is deeper than "
+                f"a path of {len(self.steps)} steps: no document is deeper than "
                 f"{DEPTH_LIMIT} levels"
             )
-        other = self._with(above + steps, self.base, self.tail, self.own, self.held)
         spelled = []
         for step in steps:
             if type(step) is str:
                 text, writable, readable = _spelled.get(step) or _spelling(step)
                 spelled.append(text)
                 if not writable:
-                    other.writable = False
-                    other.readable = other.readable and readable
+                    self.writable = False
+                    self.readable = self.readable and readable
             else:
                 text = segment(step)
                 spelled.append(text)
                 if text[0] == _MINUS:
-                    other.counted_from_end = True
-        other.tail = (*self.tail, *spelled)
-        return other
+                    self.counted_from_end = True
+        self.tail += tuple(spelled)
 
     def refer(self) -> Location:
         """Return the same place as one in its own right, not known to exist."""

@@ -54,7 +54,7 @@ PATHS = {
 
 
 def evalsha(name, base, tail, *arguments):
-    return ("EVALSHA", script(name).sha, 1, KEY, base, len(tail), *tail, *arguments)
+    return ("EVALSHA", script(name).sha, b"1", KEY, base, b"%d" % len(tail), *tail, *arguments)
 
 
 SCRIPTED = [
@@ -216,7 +216,7 @@ TWO = [DOCUMENT, Location("other", OTHER, Settings())]
 
 
 def on_keys(name, keys, *arguments):
-    return ("EVALSHA", script(name).sha, len(keys), *keys, *arguments)
+    return ("EVALSHA", script(name).sha, b"%d" % len(keys), *keys, *arguments)
 
 
 @pytest.mark.parametrize(

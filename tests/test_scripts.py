@@ -17,7 +17,8 @@ SCRIPTS = sorted(name for name in FILES if not name.startswith("_"))
 MAKERS = {"scripted", "script", "_documents"}
 SHEBANGS = ("#!lua", "#!lua flags=no-writes", "#!lua flags=allow-oom")
 READS = {
-    *("EXISTS", "JSON.ARRINDEX", "JSON.ARRLEN", "JSON.GET", "JSON.OBJKEYS", "JSON.OBJLEN"),
+    *("EXISTS", "GET", "PEXPIRETIME"),
+    *("JSON.ARRINDEX", "JSON.ARRLEN", "JSON.GET", "JSON.OBJKEYS", "JSON.OBJLEN"),
     *("JSON.TYPE", "PTTL", "TYPE"),
 }
 SHRINKS = READS | {

@@ -18,7 +18,7 @@ from redisjson_dict.errors import (
     UnsupportedValueError,
     ValueRangeError,
 )
-from redisjson_dict.location import Location, Step, is_writable, segment
+from redisjson_dict.location import DEPTH_LIMIT, Location, Step, is_writable, segment
 from redisjson_dict.replies import (
     Refusal,
     Reply,
@@ -84,6 +84,7 @@ ABSENT: tuple[type[Exception], ...] = (KeyError, IndexError)
 
 _READS = frozenset(("JSON.GET", "JSON.MGET", "JSON.TYPE", "JSON.ARRLEN", "HELLO"))
 _BRACKET = ord("[")
+_COUNTS = [b"%d" % count for count in range(DEPTH_LIMIT + 1)]
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
     dict: "object",
@@ -236,7 +237,8 @@ def scripted(
     """Return the operation that runs one of the scripts at a place."""
     source = script(name)
     tail = at.tail
-    command = ("EVALSHA", source.sha, 1, at.document.key, at.base, len(tail), *tail, *arguments)
+    count = _COUNTS[len(tail)]
+    command = ("EVALSHA", source.sha, b"1", at.document.key, at.base, count, *tail, *arguments)
     return Operation(at, command, decode, resend, source, wants, MISSING, fallback, answers)
 
 

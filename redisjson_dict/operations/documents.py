@@ -68,7 +68,7 @@ def assign(at: Location, value: Any) -> Operation[None]:
     key, settings = at.document.key, at.document.settings
     source = script("put")
     needed = repair_arguments(at, repairs) if repairs else ()
-    command = ("EVALSHA", source.sha, 1, key, text, settings.lifetime(), *needed)
+    command = ("EVALSHA", source.sha, b"1", key, text, settings.lifetime(), *needed)
     return Operation(at, command, nothing, len(text) < HEAVY, source)
 
 
@@ -240,7 +240,7 @@ def _documents(
     answers: bool = False,
 ) -> Operation[Any]:
     source = script(name)
-    command = ("EVALSHA", source.sha, len(keys), *keys, *arguments)
+    command = ("EVALSHA", source.sha, b"%d" % len(keys), *keys, *arguments)
     return Operation(at, command, decode, resend, source, answers=answers)
 
 
