@@ -8,7 +8,7 @@ BENCH ?=
 
 SECONDS ?= 60
 
-.PHONY: help demo test reliability fuzz bench check format lint types clean
+.PHONY: help demo test reliability fuzz bench docs dist-check check format lint types clean
 
 help:
 	@echo "make demo    run the main example on an embedded server"
@@ -16,6 +16,8 @@ help:
 	@echo "make reliability  the long form of tests/reliability: faults, load, hostile input"
 	@echo "make fuzz    atheris on location, codec, jsonpath and verbs, SECONDS=60 in all"
 	@echo "make bench   measure everything beside its peers, write docs/performance.md (QUICK=1: try it)"
+	@echo "make docs    build this documentation into docs/_build/html; a warning is an error"
+	@echo "make dist-check  build wheel and sdist, install and try each in an empty environment"
 	@echo "make check   format, lint, types, layers, tests, docs: what CI runs"
 	@echo "make format  rewrite the sources in the project's format"
 	@echo "make clean   remove what the targets made"
@@ -65,6 +67,17 @@ fuzz: .venv/fuzz
 bench: .venv/bench
 	$(BIN)/python -m benchmarks $(if $(QUICK),--quick) $(if $(URL),--url $(URL)) $(BENCH)
 
+.venv/docs: .venv/made pyproject.toml
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[docs]'
+	@touch $@
+
+docs: .venv/docs
+	$(BIN)/python -m sphinx -E -W --keep-going -q docs docs/_build/html
+
+dist-check: .venv/made
+	$(BIN)/pip install --quiet --disable-pip-version-check build twine
+	$(BIN)/python tests/dist_check.py
+
 format: .venv/lint
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
@@ -77,7 +90,7 @@ types: .venv/lint
 	$(BIN)/mypy
 	$(BIN)/basedpyright
 
-check: lint types test
+check: lint types test docs
 
 clean:
-	rm -rf .venv .fuzz tests/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .fuzz tests/node/node_modules build dist docs/_build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -58,7 +58,7 @@ class RedisJSONDict(Displayed, MutableMapping[str, Any]):
             returns a JSON value.
 
     Raises:
-        ValueRangeError: the prefix holds a lone surrogate, or `expire` is below a millisecond.
+        ValueRangeError: the prefix holds a lone surrogate, or ``expire`` is below a millisecond.
         TypeError: the prefix is not str, or both prefix and namespace are given.
     """
 

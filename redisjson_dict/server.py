@@ -143,7 +143,7 @@ class Server:
         return client
 
     def close(self) -> None:
-        """End the server and remove what it left, except the data of a `path`. Idempotent.
+        """End the server and remove what it left, except the data of a ``path``. Idempotent.
 
         Does nothing in a forked child: the server belongs to the process that started it.
         """

@@ -155,7 +155,7 @@ def update(at: Location, other: Any = (), /, **more: Any) -> Verb[None]:
 
 
 def append(at: Location, value: Any, maxlen: int | None = None) -> Verb[None]:
-    """Add an element at the end; with `maxlen`, keep only that many, the last ones."""
+    """Add an element at the end; with ``maxlen``, keep only that many, the last ones."""
     if maxlen is None:
         return arrays.append(at, value)
     return arrays.append_bounded(at, value, maxlen)
