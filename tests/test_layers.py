@@ -25,8 +25,17 @@ ROWS = [
     {"containers", "references"},
     {"pipeline"},
     {"mapping", "asyncio", "server"},
-    {""},
+    {"cli"},
+    {"", "__main__"},
 ]
+INSIDE_CLI = [
+    {"console"},
+    {"failures", "jsonl", "outline", "session"},
+    {"progress", "steps"},
+    {"editing", "listing", "serving", "tree"},
+    {"app"},
+]
+
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 TALKERS = {
     "loans",
@@ -37,6 +46,7 @@ TALKERS = {
     "mapping",
     "asyncio",
     "server",
+    "cli",
 }  # who may import redis when running
 
 
