@@ -1,4 +1,4 @@
-"""`redisjson-dict` and `python -m redisjson_dict`: start the command line, if its extra is there."""
+"""`redisjson-dict` and `python -m redisjson_dict`: the command line, if its extra is there."""
 
 from __future__ import annotations
 

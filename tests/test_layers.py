@@ -28,14 +28,14 @@ ROWS = [
     {"cli"},
     {"", "__main__"},
 ]
-INSIDE_CLI = [
-    {"console"},
-    {"failures", "jsonl", "outline", "session"},
-    {"progress", "steps"},
-    {"editing", "listing", "serving", "tree"},
+CLI_ROWS = [
+    {"checks", "console", "ending", "outline"},
+    {"failures", "jsonl", "progress", "session"},
+    {"contents", "rights", "steps", "storing"},
+    {"editing", "importing", "listing", "serving", "tree", "watching"},
+    {"doctor", "exporting"},
     {"app"},
 ]
-
 ROW_OF = {room: number for number, row in enumerate(ROWS) for room in row}
 TALKERS = {
     "loans",
@@ -121,14 +121,30 @@ def test_imports_come_from_rows_above(module):
     assert below == []
 
 
-@pytest.mark.parametrize("module", [module for module in FILES if "." in module])
+@pytest.mark.parametrize(
+    "module", [module for module in FILES if "." in module and room(module) != "cli"]
+)
 def test_neighbours_share_their_init_only(module):
     neighbours = {other for other in own_imports(module) if room(other) == room(module)}
 
     assert neighbours <= {room(module)}
 
 
-@pytest.mark.parametrize("package", ["operations", "scripts"])
+CLI_ROW_OF = {f"cli.{name}": number for number, row in enumerate(CLI_ROWS) for name in row}
+
+
+def test_every_module_of_the_command_line_has_its_row():
+    assert {module for module in FILES if module.startswith("cli.")} == set(CLI_ROW_OF)
+
+
+@pytest.mark.parametrize("module", CLI_ROW_OF)
+def test_commands_import_from_rows_above(module):
+    near = [other for other in own_imports(module) if other in CLI_ROW_OF]
+
+    assert [other for other in near if CLI_ROW_OF[other] >= CLI_ROW_OF[module]] == []
+
+
+@pytest.mark.parametrize("package", ["operations", "scripts", "cli"])
 def test_init_imports_none_of_its_modules(package):
     assert not [other for other in own_imports(package) if room(other) == package]
 
@@ -140,7 +156,14 @@ def test_redis_enters_where_it_may(module):
     assert not uses or room(module) in TALKERS
 
 
-@pytest.mark.parametrize("name", ["numpy", "rich", "hiredis", "pytest"])
+@pytest.mark.parametrize("name", ["rich", "typer"])
+def test_command_line_only_imports(name):
+    users = {room(m) for m in FILES if any(i.partition(".")[0] == name for i in imports(m))}
+
+    assert users == {"cli"}
+
+
+@pytest.mark.parametrize("name", ["numpy", "hiredis", "pytest"])
 def test_nobody_imports(name):
     users = [m for m in FILES if any(i.partition(".")[0] == name for i in imports(m))]
 

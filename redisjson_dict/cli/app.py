@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from redisjson_dict.cli import editing, exporting, importing, listing, tree
+from redisjson_dict.cli import (
+    doctor,
+    editing,
+    exporting,
+    importing,
+    listing,
+    serving,
+    tree,
+    watching,
+)
 from redisjson_dict.cli.console import Code, say, use_utf8
 from redisjson_dict.cli.failures import EXPECTED, outcome
 from redisjson_dict.cli.session import AsJson, OnCluster, Options, Prefix, Url, connected
@@ -21,11 +31,19 @@ __all__ = ["app"]
 class Program(TyperGroup):
     """The whole command line: whatever happens is one line on standard error and an exit code."""
 
-    def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,
+    ) -> Any:
         """Run a command and exit."""
         use_utf8()
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
             sys.stdout.flush()
         except EXPECTED as error:
             text, code = outcome(error)
@@ -68,7 +86,7 @@ def shared(
     context.obj = Options(url, prefix, as_json, cluster)
 
 
-for _name, _function in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "ls": listing.ls,
     "tree": tree.tree,
     "get": editing.get,
@@ -80,8 +98,14 @@ for _name, _function in {
     "query": editing.query,
     "export": exporting.export,
     "import": importing.load,
-}.items():
+    "watch": watching.watch,
+    "doctor": doctor.doctor,
+}
+for _name, _function in _COMMANDS.items():
     app.command(_name)(connected(_function))
+
+
+app.command("serve")(serving.serve)
 
 
 def _give_up_output() -> None:

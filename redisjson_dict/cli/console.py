@@ -1,5 +1,6 @@
-"""What goes to standard output and to standard error, and what may not: no broken lines, no escape
-codes from a name, no colours, nothing cut.
+"""What goes to standard output and to standard error.
+
+No name breaks a line or sends an escape code there; nothing is coloured, nothing is cut.
 """
 
 from __future__ import annotations

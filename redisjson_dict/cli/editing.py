@@ -8,13 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from redisjson_dict.cli.console import Code, Problem, agree, print_json, print_line
-from redisjson_dict.cli.jsonl import parse
+from redisjson_dict.cli.jsonl import parse, reason
 from redisjson_dict.cli.session import Session
 from redisjson_dict.cli.steps import Key, Path, path_text, place_of, resolve
-from redisjson_dict.cli.storing import create
+from redisjson_dict.cli.storing import create, replace
 from redisjson_dict.expiry import milliseconds
 from redisjson_dict.location import Step
-from redisjson_dict.operations import documents
 
 __all__ = ["append", "delete", "get", "incr", "put", "query", "ttl"]
 
@@ -139,7 +138,7 @@ def _put_document(session: Session, key: str, value: Any, ttl: float | None, yes
     if session.run(create(session, key, value, lifetime)):
         return
     agree(f"Replace the document {key!r}, which exists?", yes)
-    session.run(documents.assign(session.place(key, lifetime), value))
+    session.run(replace(session, key, value, lifetime))
 
 
 def _described(key: str, steps: tuple[Step, ...]) -> str:
@@ -157,6 +156,6 @@ def _value(text: str) -> Any:
         if text == "-":
             return parse(sys.stdin.buffer.read())
         return parse(text.encode())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         hint = "" if text == "-" else "; text needs quotes of its own: '\"blue\"'"
-        raise Problem(f"{source} is not JSON: {error}{hint}", Code.USAGE) from error
+        raise Problem(f"{source} is not JSON: {reason(error)}{hint}", Code.USAGE) from error

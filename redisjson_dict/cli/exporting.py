@@ -59,7 +59,7 @@ def export(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
 ) -> None:
-    """Write all documents as JSON Lines, with the moments when they end. Values are kept exactly."""
+    """Write all documents as JSON Lines, exactly, and the moments when they end."""
     if resume and (file == "-" or overwrite):
         raise Problem("--resume goes on with a file, and does not replace it", Code.USAGE)
     started = time.monotonic()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import redis
 import typer
 from redis.exceptions import (
@@ -42,24 +45,11 @@ def outcome(error: BaseException) -> tuple[str, Code]:
     """Return what to tell of an error, which may be nothing, and what to exit with."""
     if isinstance(error, Problem):
         return str(error), error.code
-    if isinstance(error, KeyboardInterrupt) or isinstance(error.__cause__, KeyboardInterrupt):
+    if isinstance(error.__cause__, KeyboardInterrupt):
         return "interrupted", Code.INTERRUPTED
-    if isinstance(error, typer.Abort):
-        return "nothing was changed", Code.ERROR
-    if isinstance(error, _COMPLAINT):
-        return _usage(error), Code.USAGE
-    if isinstance(error, BrokenPipeError):
-        return "", Code.CLOSED
-    if isinstance(error, (RedisError, RedisClusterException)):
-        return _refused(error), Code.ERROR
-    if isinstance(error, KeyError):
-        return _not_found(error), Code.NOT_FOUND
-    if isinstance(error, LookupError):
-        return f"not found: {error}", Code.NOT_FOUND
-    if isinstance(error, OSError):
-        return f"{error.filename or 'a file'}: {error.strerror or error}", Code.ERROR
-    if isinstance(error, RecursionError):
-        return "the value is nested too deep", Code.ERROR
+    for kinds, describe, code in _OUTCOMES:
+        if isinstance(error, kinds):
+            return describe(error), code
     return _words(error), Code.ERROR
 
 
@@ -73,11 +63,12 @@ def _not_found(error: KeyError) -> str:
     if not isinstance(key, tuple):
         return f"not found: there is no document {key!r}"
     name, *steps = key
-    return f"not found: document {name!r} has nothing at {''.join(f'[{s!r}]' for s in steps)}"
+    path = "".join(f"[{step!r}]" for step in steps)
+    return f"not found: document {name!r} has nothing at {path}"
 
 
-def _usage(error: Exception) -> str:
-    text = error.format_message() if hasattr(error, "format_message") else str(error)
+def _usage(error: Any) -> str:
+    text = error.format_message()
     if not text:  # called without arguments: the help has been shown
         return ""
     context = getattr(error, "ctx", None)
@@ -100,7 +91,25 @@ def _refused(error: Exception) -> str:
         return f"no answer from the server: {_words(error, 1)}"
     if isinstance(error, (redis.ConnectionError, RedisClusterException)):
         return (
-            f"no connection to the server: {_words(error, 1)}; pass its address by --url or REDIS_URL, or "
-            "start one with 'redisjson-dict serve'"
+            f"no connection to the server: {_words(error, 1)}; pass its address by --url or "
+            "REDIS_URL, or start one with 'redisjson-dict serve'"
         )
     return f"the server refused: {words}"
+
+
+def _file(error: Any) -> str:
+    return f"{error.filename or 'a file'}: {error.strerror or error}"
+
+
+_Kinds = type[BaseException] | tuple[type[BaseException], ...]
+_OUTCOMES: list[tuple[_Kinds, Callable[[Any], str], Code]] = [  # the first that fits
+    (KeyboardInterrupt, lambda _: "interrupted", Code.INTERRUPTED),
+    (typer.Abort, lambda _: "nothing was changed", Code.ERROR),
+    (_COMPLAINT, _usage, Code.USAGE),
+    (BrokenPipeError, lambda _: "", Code.CLOSED),
+    ((RedisError, RedisClusterException), _refused, Code.ERROR),
+    (KeyError, _not_found, Code.NOT_FOUND),
+    (LookupError, lambda error: f"not found: {error}", Code.NOT_FOUND),
+    (OSError, _file, Code.ERROR),
+    (RecursionError, lambda _: "the value is nested too deep", Code.ERROR),
+]

@@ -18,9 +18,9 @@ from redisjson_dict.cli.contents import Content, clock, contents, together
 from redisjson_dict.cli.jsonl import Record, records
 from redisjson_dict.cli.progress import progress
 from redisjson_dict.cli.session import Session
-from redisjson_dict.cli.storing import create
+from redisjson_dict.cli.storing import create, replace
 from redisjson_dict.errors import NotADocumentError, UnsupportedValueError, ValueRangeError
-from redisjson_dict.operations import Operation, documents, or_else
+from redisjson_dict.operations import Operation, or_else
 
 __all__ = ["load"]
 
@@ -125,8 +125,7 @@ class Import:
         left = None if record.expire_at is None else max(1, round(record.expire_at - now))
         try:
             if self._rules.overwrite:
-                place = self._session.place(record.key, left)
-                operation = documents.assign(place, record.value)._replace(decode=_done)
+                operation = replace(self._session, record.key, record.value, left)
             else:
                 operation = create(self._session, record.key, record.value, left)
         except (UnsupportedValueError, ValueRangeError) as error:
@@ -181,10 +180,6 @@ class Import:
 
     def _problem(self, record: Record, text: str) -> Problem:
         return Problem(f"{self._name}, line {record.line}: {text}")
-
-
-def _done(_: Any, reply: Any) -> bool:
-    return True
 
 
 def _is_same(record: Record, content: Content) -> bool:

@@ -19,7 +19,7 @@ import orjson
 
 from redisjson_dict.cli.console import Problem
 
-__all__ = ["Record", "header", "is_header", "line_of", "parse", "records", "trailer"]
+__all__ = ["Record", "header", "is_header", "line_of", "parse", "reason", "records", "trailer"]
 
 FORMAT = "redisjson-dict"
 VERSION = 1
@@ -56,6 +56,13 @@ def parse(text: bytes) -> Any:
     return json.loads(text, parse_constant=_refuse)
 
 
+def reason(error: Exception) -> str:
+    """Return why a text is not JSON, on a line that has its number told already."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg}, at character {error.pos + 1}"
+    return "nested too deep" if isinstance(error, RecursionError) else str(error)
+
+
 def header(prefix: str) -> bytes:
     """Return the first line."""
     return orjson.dumps({"format": FORMAT, "version": VERSION, "prefix": prefix}) + b"\n"
@@ -86,7 +93,7 @@ def records(file: BinaryIO, name: str) -> Iterator[Record]:
         Problem: names the file and the line; also where the end of an export is missing.
     """
     begun, number = False, 0
-    for number, line in enumerate(file, 1):  # noqa: B007  # the last one is told at the end
+    for number, line in enumerate(file, 1):
         if not line.strip():
             continue
         try:
@@ -96,7 +103,7 @@ def records(file: BinaryIO, name: str) -> Iterator[Record]:
             else:
                 yield _record(number, len(line), content)
         except (ValueError, RecursionError) as error:
-            raise Problem(f"{name}, line {number}: {error or 'nested too deep'}") from error
+            raise Problem(f"{name}, line {number}: {reason(error)}") from error
     if begun:
         raise Problem(
             f"{name}, line {number}: the export was cut here; all before is imported. "

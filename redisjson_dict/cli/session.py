@@ -7,11 +7,10 @@ import os
 from collections.abc import Callable
 from contextlib import closing
 from functools import cached_property
-from typing import Annotated, Any, Concatenate, NamedTuple, ParamSpec, get_type_hints
+from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import redis
 import typer
-from redis.exceptions import RedisError
 
 from redisjson_dict import urls
 from redisjson_dict.cli.console import Code, Problem
@@ -24,8 +23,6 @@ from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.references import Reference
 
 __all__ = ["Options", "Session", "connected", "shared"]
-
-P = ParamSpec("P")
 
 _URL = "redis://localhost:6379"
 _SOCKET_SECONDS = 60.0  # a large document takes a server longer than redis-py waits
@@ -124,13 +121,17 @@ class Session:
             commands: each is completed by the key in the place of None.
         """
         with self.client.pipeline(transaction=False) as pipe:
+            queue: Any = pipe.execute_command  # redis-py does not say what it takes
             for key in keys:
                 for command in commands:
-                    pipe.execute_command(*[key if word is None else word for word in command])
+                    queue(*[key if word is None else word for word in command])
             answers = pipe.execute(raise_on_error=False)
-        if answers and all(isinstance(answer, RedisError) for answer in answers):
-            self.client.ping()  # not a matter of rights, but of the connection: raises
         return [answers[i : i + len(commands)] for i in range(0, len(answers), len(commands))]
+
+    def plain(self, *command: Any, **options: Any) -> Any:
+        """Return the reply to one command."""
+        send: Any = self.client.execute_command  # redis-py does not say what it takes
+        return send(*command, **options)
 
     def close(self) -> None:
         """Close the client, if there is one."""
@@ -141,11 +142,15 @@ class Session:
 def shared(context: typer.Context, given: Options) -> Options:
     """Return options as given after the command's name, else as given before it."""
     before: Options = context.find_root().obj or Options()
-    return Options(*[old if new is None else new for old, new in zip(before, given, strict=True)])
+    return before._replace(**{n: v for n, v in given._asdict().items() if v is not None})
 
 
-def connected(function: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
-    """Return a command that takes the shared options, too, and is handed a session."""
+def connected(function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command that takes the shared options, too, and is handed a session.
+
+    Args:
+        function: takes a `Session`, then what typer is to read from the command line.
+    """
     hints = get_type_hints(function, include_extras=True)
     own = list(inspect.signature(function).parameters.values())[1:]
     keyword = inspect.Parameter.KEYWORD_ONLY
@@ -158,7 +163,7 @@ def connected(function: Callable[Concatenate[Session, P], None]) -> Callable[...
     def command(context: typer.Context, **given: Any) -> None:
         options = Options(**{name: given.pop(name) for name in _SHARED})
         with closing(Session(shared(context, options))) as session:
-            function(session, **given)  # type: ignore[call-arg]  # P's, all by keyword
+            function(session, **given)
 
     setattr(command, "__signature__", inspect.Signature(parameters))  # noqa: B010  # for typer
     command.__annotations__ = {p.name: p.annotation for p in parameters}

@@ -1,4 +1,4 @@
-"""Storing a document only where there is none."""
+"""Storing a document, only where there is none or in any case."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from redisjson_dict.cli.session import Session
 from redisjson_dict.operations import Operation, documents
 
-__all__ = ["create"]
+__all__ = ["create", "replace"]
 
 
 def create(session: Session, key: str, value: Any, lifetime: int | None = None) -> Operation[bool]:
@@ -24,3 +24,13 @@ def create(session: Session, key: str, value: Any, lifetime: int | None = None) 
     """
     operation = documents.setdefault(session.place(key, lifetime), value)
     return operation._replace(decode=lambda _, reply: reply is None)
+
+
+def replace(session: Session, key: str, value: Any, lifetime: int | None = None) -> Operation[bool]:
+    """Return an operation that stores a document, whether there is one or not; true.
+
+    Takes and raises what `create` does.
+    """
+    at = session.place(key, lifetime)
+    operation: Operation[Any] = documents.assign(at, value)
+    return operation._replace(decode=lambda _, reply: True)
