@@ -21,7 +21,7 @@ from redisjson_dict.cli import (
     tree,
     watching,
 )
-from redisjson_dict.cli.console import Code, say, use_utf8
+from redisjson_dict.cli.console import Code, Problem, say, use_utf8
 from redisjson_dict.cli.failures import EXPECTED, outcome
 from redisjson_dict.cli.session import AsJson, OnCluster, Options, Prefix, Url, connected
 
@@ -44,7 +44,6 @@ class Program(TyperGroup):
         use_utf8()
         try:
             code = super().main(args, prog_name, complete_var, False, windows_expand_args, **extra)
-            sys.stdout.flush()
         except EXPECTED as error:
             text, code = outcome(error)
             if code == Code.CLOSED:
@@ -54,6 +53,15 @@ class Program(TyperGroup):
         if standalone_mode:
             sys.exit(code or 0)
         return code
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command, and notice when nobody reads what it writes: typer would exit with 1."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            raise Problem("", Code.CLOSED) from error
+        return result
 
 
 app = typer.Typer(

@@ -17,6 +17,7 @@ __all__ = [
     "Code",
     "Problem",
     "agree",
+    "counted",
     "escaped",
     "on_terminal",
     "print_json",
@@ -124,6 +125,11 @@ def agree(question: str, yes: bool) -> None:
         raise Problem(f"{question} Nobody can be asked here: pass --yes", Code.USAGE)
     if not typer.confirm(escaped(question), err=True):
         raise Problem("nothing was changed")
+
+
+def counted(count: int) -> str:
+    """Return a number of documents in words."""
+    return f"{count:,} document{'' if count == 1 else 's'}"
 
 
 def size_of(count: int | None) -> str:

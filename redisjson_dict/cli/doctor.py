@@ -19,6 +19,7 @@ from redisjson_dict.cli.console import Code, escaped, on_terminal, print_json, p
 from redisjson_dict.cli.rights import READER, WRITER, denied
 from redisjson_dict.cli.session import Session
 from redisjson_dict.cli.watching import SETTING, reports
+from redisjson_dict.errors import JSONModuleMissingError
 
 __all__ = ["doctor"]
 
@@ -106,6 +107,8 @@ def _scripts(session: Session) -> Iterator[Check]:
 def _rights(session: Session) -> Iterator[Check]:
     try:
         reading, writing = denied(session, READER), denied(session, WRITER)
+    except JSONModuleMissingError:  # which has been told
+        return
     except ResponseError as error:
         yield Check("rights", WARNING, f"not known: {error}", "see docs/security.md")
         return

@@ -16,6 +16,7 @@ import typer
 from redisjson_dict.cli.console import (
     Code,
     Problem,
+    counted,
     on_terminal,
     print_json,
     print_line,
@@ -72,7 +73,7 @@ def export(
         print_json({**facts, "seconds": round(took, 3)})
         return
     already = f", {len(target.done)} were there already" if target.done else ""
-    say(f"exported {target.count} documents, {size_of(target.size)}, in {took:.1f} s{already}")
+    say(f"exported {counted(target.count)}, {size_of(target.size)}, in {took:.1f} s{already}")
 
 
 def _write_all(session: Session, target: _Target, quiet: bool) -> None:

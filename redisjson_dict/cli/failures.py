@@ -106,7 +106,6 @@ _OUTCOMES: list[tuple[_Kinds, Callable[[Any], str], Code]] = [  # the first that
     (KeyboardInterrupt, lambda _: "interrupted", Code.INTERRUPTED),
     (typer.Abort, lambda _: "nothing was changed", Code.ERROR),
     (_COMPLAINT, _usage, Code.USAGE),
-    (BrokenPipeError, lambda _: "", Code.CLOSED),
     ((RedisError, RedisClusterException), _refused, Code.ERROR),
     (KeyError, _not_found, Code.NOT_FOUND),
     (LookupError, lambda error: f"not found: {error}", Code.NOT_FOUND),

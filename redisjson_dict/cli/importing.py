@@ -13,7 +13,7 @@ from typing import Annotated, Any, BinaryIO, NamedTuple
 import orjson
 import typer
 
-from redisjson_dict.cli.console import Code, Problem, agree, print_json, say
+from redisjson_dict.cli.console import Code, Problem, agree, counted, print_json, say
 from redisjson_dict.cli.contents import Content, clock, contents, together
 from redisjson_dict.cli.jsonl import Record, records
 from redisjson_dict.cli.progress import progress
@@ -232,5 +232,5 @@ def _report(session: Session, tally: Tally) -> None:
         "expired meanwhile": tally.expired,
         "read back and compared": tally.checked,
     }
-    text = "".join(f", {count} {what}" for what, count in more.items() if count)
-    say(f"imported {tally.imported} documents{text}")
+    text = "".join(f", {count:,} {what}" for what, count in more.items() if count)
+    say(f"imported {counted(tally.imported)}{text}")
