@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import signal
 import subprocess
@@ -693,6 +695,39 @@ def test_serve_on_a_port_that_is_taken(own):
 
     assert done.code == Code.ERROR
     assert "--port 0" in done.err
+
+
+def at_terminal(*arguments, answer=b""):
+    """Run a command as a person does; return its code and all that is on the screen."""
+    ours, theirs = os.openpty()
+    with start(*arguments, stdin=theirs, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        os.write(ours, answer)
+        screen = b""
+        with contextlib.suppress(OSError):  # Linux says so when the other end has closed
+            while piece := os.read(ours, 10_000):
+                screen += piece
+        os.close(ours)
+        return process.wait(30), screen.decode()
+
+
+@pytest.mark.parametrize(("answer", "code"), [(b"n\n", Code.ERROR), (b"y\n", 0)])
+def test_person_is_asked(url, prefix, d, answer, code):
+    d["x\x1b[31m"] = {"a": 1}
+    found, screen = at_terminal("del", "x\x1b[31m", "--url", url, "--prefix", prefix, answer=answer)
+
+    assert found == code
+    assert "Remove document 'x\\x1b[31m', object? [y/N]" in screen
+    assert ("x\x1b[31m" in d) is (code != 0)
+
+
+def test_terminal_is_not_obeyed_by_what_it_shows(url, prefix, d):
+    d["x"] = {"\x9b31m": "\u202e"}
+    code, screen = at_terminal("get", "x", "--url", url, "--prefix", prefix)
+
+    assert code == 0
+    assert json.loads(screen) == {"\x9b31m": "\u202e"}
+    assert not re.search("[\x1b\x80-\x9f\u202e]", screen)
 
 
 # The page.

@@ -10,12 +10,15 @@ import struct
 import time
 
 import pytest
+import redis
+from clusters import HOST, LocalCluster
 from commands import ODD, Done, run
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.cli import importing
 from redisjson_dict.cli.console import Code, Problem
 from redisjson_dict.cli.jsonl import header, line_of, records, trailer
+from redisjson_dict.server import binaries
 
 NUMBERS = [0.9270736078350111, -0.0, 0.0, 1.0, 1, True, 1e308, 5e-324, 2**64 - 1, -(2**63)]
 
@@ -233,6 +236,13 @@ def test_export_goes_on_with_its_own_prefix_only(cli, into, d, file):
     assert file.read_bytes() == before
 
 
+def test_export_without_a_server_touches_no_file(file):
+    file.write_text("mine")
+
+    assert run("export", file, "--overwrite", "--url", "redis://127.0.0.1:1").code == Code.ERROR
+    assert file.read_text() == "mine"
+
+
 def test_export_replaces_no_file_unless_told(cli, d, file):
     file.write_text("mine")
 
@@ -252,6 +262,31 @@ def test_cut_file_is_noticed_by_import(cli, into, d, copy, file):
     assert done.code == Code.ERROR
     assert f"{file}, line 6" in done.err
     assert len(copy) == 5
+
+
+# A Cluster is all of its nodes.
+
+
+@pytest.mark.skipif(not binaries(), reason="no server program with JSON here")
+def test_cluster_is_copied_whole_or_not_at_all(file):
+    with LocalCluster(3) as cluster:
+        node = f"redis://{HOST}:{cluster.primaries()[0].port}"
+        with redis.RedisCluster.from_url(node) as client:
+            d, other = RedisJSONDict(client, "a:"), RedisJSONDict(client, "b:")
+            d.update({f"k{i}": {"i": i} for i in range(50)})
+            for command in (["export", file], ["ls"]):
+                done = run(*command, "--url", node, "--prefix", "a:")
+
+                assert done.code == Code.USAGE
+                assert "--cluster" in done.err
+            assert not file.exists()
+            assert run("export", file, "--url", node, "--prefix", "a:", "--cluster").code == 0
+            assert run("import", file, "--url", node, "--prefix", "b:", "--cluster").code == 0
+            assert other == d.to_python()
+            assert run("doctor", "--url", node, "--cluster").code == 0
+            assert {
+                run("get", f"k{i}", "--url", node, "--prefix", "a:").code for i in range(9)
+            } == {*(0, Code.ERROR)}
 
 
 # What is wrong is told with its line, and all before it is stored.

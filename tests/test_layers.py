@@ -30,8 +30,8 @@ ROWS = [
 ]
 CLI_ROWS = [
     {"checks", "console", "ending", "outline"},
-    {"failures", "jsonl", "progress", "session"},
-    {"contents", "rights", "steps", "storing"},
+    {"jsonl", "progress", "session"},
+    {"contents", "failures", "rights", "steps", "storing"},
     {"editing", "importing", "listing", "serving", "tree", "watching"},
     {"doctor", "exporting"},
     {"app"},

@@ -17,7 +17,7 @@ from redisjson_dict.cli import checks
 from redisjson_dict.cli.checks import OK, PROBLEM, WARNING, Check
 from redisjson_dict.cli.console import Code, escaped, on_terminal, print_json, print_line
 from redisjson_dict.cli.rights import READER, WRITER, denied
-from redisjson_dict.cli.session import Session
+from redisjson_dict.cli.session import Session, paired, text
 from redisjson_dict.cli.watching import SETTING, reports
 from redisjson_dict.errors import JSONModuleMissingError
 
@@ -82,11 +82,15 @@ def _latency(session: Session) -> Check:
 
 def _hello(session: Session) -> Iterator[Check]:
     """Ask what every user may ask: the program, its modules and the protocol."""
-    hello = _paired(_one(session.plain("HELLO", **_anywhere(session))))
-    yield checks.server(_text(hello["server"]), _text(hello["version"]))
-    modules = {_text(m["name"]): m["ver"] for m in map(_paired, hello["modules"])}
+    hello = session.hello()
+    yield checks.server(text(hello["server"]), text(hello["version"]))
+    modules = {text(m["name"]): m["ver"] for m in map(paired, hello["modules"])}
     yield checks.module(modules.get("ReJSON"))
     yield Check("protocol", OK, f"RESP {hello['proto']}")
+    if session.cluster:
+        yield Check("cluster", OK, "what follows is of one of its nodes")
+    elif text(hello.get("mode")) == "cluster":
+        yield Check("cluster", WARNING, "a node of a Cluster", "commands need --cluster")
 
 
 def _scripts(session: Session) -> Iterator[Check]:
@@ -127,7 +131,7 @@ def _grants(commands: list[str]) -> str:
 
 def _events(session: Session) -> Iterator[Check]:
     found: Any = _one(session.client.config_get(SETTING))
-    flags = _text(next(iter(found.values()), ""))
+    flags = text(next(iter(found.values()), ""))
     if reports(flags):
         yield Check(SETTING, OK, flags)
     else:
@@ -139,7 +143,7 @@ def _save(session: Session) -> str | None:
         found: Any = session.client.config_get("save")
     except ResponseError:
         return None
-    return _text(next(iter(_one(found).values()), ""))
+    return text(next(iter(_one(found).values()), ""))
 
 
 def _info(session: Session, section: str) -> dict[str, Any]:
@@ -147,25 +151,10 @@ def _info(session: Session, section: str) -> dict[str, Any]:
     return dict(_one(found))
 
 
-def _anywhere(session: Session) -> dict[str, Any]:
-    return {"target_nodes": "random"} if session.cluster else {}
-
-
 def _one(reply: Any) -> Any:
     """Return the first node's reply, where a Cluster's come by node."""
     values = list(reply.values()) if isinstance(reply, dict) else []
     return values[0] if values and isinstance(values[0], (dict, list)) else reply
-
-
-def _paired(reply: Any) -> dict[str, Any]:
-    """Return a reply that is a map, which RESP 2 sends as a list."""
-    if isinstance(reply, dict):
-        return {_text(name): value for name, value in reply.items()}
-    return {_text(name): value for name, value in zip(reply[::2], reply[1::2], strict=True)}
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _show(session: Session, check: Check) -> None:

@@ -63,6 +63,7 @@ def export(
     """Write all documents as JSON Lines, exactly, and the moments when they end."""
     if resume and (file == "-" or overwrite):
         raise Problem("--resume goes on with a file, and does not replace it", Code.USAGE)
+    session.all_nodes()  # before a file is touched
     started = time.monotonic()
     with _target(session, file, resume, overwrite) as target:
         _write_all(session, target, quiet=file == "-" and on_terminal(sys.stdout))

@@ -9,12 +9,14 @@ import redis
 import typer
 from redis.exceptions import (
     AuthenticationError,
+    MovedError,
     NoPermissionError,
     RedisClusterException,
     RedisError,
 )
 
 from redisjson_dict.cli.console import Code, Problem
+from redisjson_dict.cli.session import IN_CLUSTER
 from redisjson_dict.errors import RedisJSONDictError
 
 __all__ = ["EXPECTED", "outcome"]
@@ -94,6 +96,8 @@ def _refused(error: Exception) -> str:
             f"no connection to the server: {_words(error, 1)}; pass its address by --url or "
             "REDIS_URL, or start one with 'redisjson-dict serve'"
         )
+    if isinstance(error, MovedError):
+        return IN_CLUSTER
     return f"the server refused: {words}"
 
 

@@ -44,6 +44,7 @@ def ls(
     ] = True,
 ) -> None:
     """List the documents: kind, bytes in memory, time to live, key. In no order, as they come."""
+    session.all_nodes()
     if on_terminal(sys.stdout) and not session.as_json:
         print_rows([("TYPE", "SIZE", "TTL", "KEY")], _WIDTHS)
     for page in listed(session, sizes=size):

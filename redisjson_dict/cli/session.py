@@ -22,7 +22,9 @@ from redisjson_dict.location import Location, Settings
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.references import Reference
 
-__all__ = ["Options", "Session", "connected", "shared"]
+__all__ = ["IN_CLUSTER", "Options", "Session", "connected", "paired", "shared", "text"]
+
+IN_CLUSTER = "this server is a node of a Cluster and has a part of the documents: pass --cluster"
 
 _URL = "redis://localhost:6379"
 _SOCKET_SECONDS = 60.0  # a large document takes a server longer than redis-py waits
@@ -128,15 +130,36 @@ class Session:
             answers = pipe.execute(raise_on_error=False)
         return [answers[i : i + len(commands)] for i in range(0, len(answers), len(commands))]
 
-    def plain(self, *command: Any, **options: Any) -> Any:
-        """Return the reply to one command."""
-        send: Any = self.client.execute_command  # redis-py does not say what it takes
-        return send(*command, **options)
+    def hello(self) -> dict[str, Any]:
+        """Return what every user may ask of a server; on a Cluster, of some node."""
+        client: Any = self.client  # redis-py does not say what these take
+        options = {"target_nodes": client.get_random_node()} if self.cluster else {}
+        return paired(client.execute_command("HELLO", **options))
+
+    def all_nodes(self) -> None:
+        """Make sure that a walk finds all documents.
+
+        Raises:
+            Problem: the server is one of a Cluster, and was not said to be.
+        """
+        if not self.cluster and text(self.hello().get("mode", b"")) == "cluster":
+            raise Problem(IN_CLUSTER, Code.USAGE)
 
     def close(self) -> None:
         """Close the client, if there is one."""
         if "client" in self.__dict__:
             self.client.close()
+
+
+def paired(reply: Any) -> dict[str, Any]:
+    """Return a reply that is a map, which RESP 2 sends as a list."""
+    pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+    return {text(name): value for name, value in pairs}
+
+
+def text(value: Any) -> str:
+    """Return a name or a setting as str."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def shared(context: typer.Context, given: Options) -> Options:

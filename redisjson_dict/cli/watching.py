@@ -21,7 +21,7 @@ from redisjson_dict.cli.console import (
     say,
 )
 from redisjson_dict.cli.ending import until_told
-from redisjson_dict.cli.session import Session
+from redisjson_dict.cli.session import Session, text
 
 __all__ = ["SETTING", "reports", "watch"]
 
@@ -80,7 +80,7 @@ def _prepare(session: Session, enable: bool, yes: bool) -> None:
             f"have its owner set {SETTING} to {_WANTED}"
         )
         return
-    flags = _text(next(iter(found.values()), ""))
+    flags = text(next(iter(found.values()), ""))
     if reports(flags):
         return
     if not enable:
@@ -109,7 +109,7 @@ def _events(session: Session, told: threading.Event) -> Iterator[tuple[str, str]
             elif message["type"] == "pmessage":
                 keys = session.space.ours([message["channel"][len(channel) :]])
                 for name in session.space.names(keys):
-                    yield _text(message["data"]), name
+                    yield text(message["data"]), name
 
 
 def _show(session: Session, event: str, key: str) -> None:
@@ -119,7 +119,3 @@ def _show(session: Session, event: str, key: str) -> None:
     else:
         print_rows([(now.strftime("%H:%M:%S.%f")[:-3], event, quoted(key))], _WIDTHS)
     sys.stdout.flush()
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
