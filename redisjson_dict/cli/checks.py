@@ -53,9 +53,14 @@ def server(name: str, version: str) -> Check:
     return Check("server", OK, found)
 
 
-def module(version: int | None) -> Check:
-    """Judge the JSON module by the number that the server gives its version; None: not there."""
-    if version is None:
+def module(version: int, *, has_json: bool) -> Check:
+    """Judge the JSON module.
+
+    Args:
+        version: the number that the server gives it; 0: it does not tell.
+        has_json: whether it answers.
+    """
+    if not has_json:
         return Check(
             "json module",
             PROBLEM,
@@ -63,6 +68,8 @@ def module(version: int | None) -> Check:
             "they come with Redis 8, Redis Stack or the RedisJSON module; "
             "'redisjson-dict serve' starts a server that has them",
         )
+    if not version:
+        return Check("json module", OK, "RedisJSON, of a version that is not told")
     found = f"RedisJSON {version // 10_000}.{version // 100 % 100}.{version % 100}"
     if version < _CAREFUL:
         return Check("json module", WARNING, found, "the library is tested with 2.8 and newer")

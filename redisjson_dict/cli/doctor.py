@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import typer
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 from rich.console import Console
 
 from redisjson_dict.cli import checks
@@ -20,6 +20,7 @@ from redisjson_dict.cli.rights import READER, WRITER, denied
 from redisjson_dict.cli.session import Session, paired, text
 from redisjson_dict.cli.watching import SETTING, reports
 from redisjson_dict.errors import JSONModuleMissingError
+from redisjson_dict.refusals import json_probe
 
 __all__ = ["doctor"]
 
@@ -83,20 +84,33 @@ def _latency(session: Session) -> Check:
 def _hello(session: Session) -> Iterator[Check]:
     """Ask what every user may ask: the program, its modules and the protocol."""
     hello = session.hello()
-    yield checks.server(text(hello["server"]), text(hello["version"]))
-    modules = {text(m["name"]): m["ver"] for m in map(paired, hello["modules"])}
-    yield checks.module(modules.get("ReJSON"))
-    yield Check("protocol", OK, f"RESP {hello['proto']}")
+    if hello:
+        yield checks.server(text(hello["server"]), text(hello["version"]))
+        yield Check("protocol", OK, f"RESP {hello['proto']}")
+    modules = {text(m["name"]): m["ver"] for m in map(paired, hello.get("modules", ()))}
+    yield checks.module(modules.get("ReJSON", 0), has_json=_has_json(session))
     if session.cluster:
         yield Check("cluster", OK, "what follows is of one of its nodes")
     elif text(hello.get("mode")) == "cluster":
         yield Check("cluster", WARNING, "a node of a Cluster", "commands need --cluster")
 
 
+def _has_json(session: Session) -> bool:
+    try:
+        session.run(json_probe(session.space))
+    except JSONModuleMissingError:
+        return False
+    except ResponseError:  # a matter of rights, which come later, or of slots
+        return True
+    return True
+
+
 def _scripts(session: Session) -> Iterator[Check]:
     key = session.space.document("").key
     try:
         session.client.eval("#!lua flags=no-writes\nreturn 1", 1, key)
+        with suppress(NoScriptError):
+            session.client.evalsha("0" * 40, 1, key)
     except NoPermissionError as error:
         yield Check(
             "scripts",

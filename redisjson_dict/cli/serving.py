@@ -30,7 +30,7 @@ def serve(
     ] = _PORT,
     as_json: AsJson = None,
 ) -> None:
-    """Run a server with JSON on this machine until Ctrl-C. Needs the extra [server]."""
+    """Run a server with JSON on this machine until Ctrl-C. Needs the extra 'server'."""
     with until_told() as told, _server(path, port) as server:
         _announce(server, path, bool(shared(context, Options(as_json=as_json)).as_json))
         while not told.wait(_LOOK_SECONDS):
@@ -42,7 +42,11 @@ def _server(path: Path | None, port: int) -> Server:
     try:
         return Server(path, port=port)
     except ServerError as error:
-        hint = f"; --port 0 takes a free port instead of {port}" if port else ""
+        hint = (
+            f"; --port 0 takes a free port instead of {port}"
+            if port and "did not start" in str(error)
+            else ""
+        )
         raise Problem(f"{error}{hint}") from error
 
 

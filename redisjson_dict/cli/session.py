@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple, get_type_hints
 
 import redis
 import typer
+from redis.exceptions import ResponseError
 
 from redisjson_dict import urls
 from redisjson_dict.cli.console import Code, Problem
@@ -131,10 +132,16 @@ class Session:
         return [answers[i : i + len(commands)] for i in range(0, len(answers), len(commands))]
 
     def hello(self) -> dict[str, Any]:
-        """Return what every user may ask of a server; on a Cluster, of some node."""
+        """Return what every user may ask of a server; on a Cluster, of some node.
+
+        Nothing, where a proxy stands in front that does not know the command.
+        """
         client: Any = self.client  # redis-py does not say what these take
         options = {"target_nodes": client.get_random_node()} if self.cluster else {}
-        return paired(client.execute_command("HELLO", **options))
+        try:
+            return paired(client.execute_command("HELLO", **options))
+        except ResponseError:
+            return {}
 
     def all_nodes(self) -> None:
         """Make sure that a walk finds all documents.
