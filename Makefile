@@ -80,4 +80,4 @@ types: .venv/lint
 check: lint types test
 
 clean:
-	rm -rf .venv .fuzz build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .fuzz tests/node/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

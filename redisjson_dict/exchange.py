@@ -28,12 +28,12 @@ from redis.exceptions import (
 from redisjson_dict.loans import (
     NOTHING_DONE,
     NOTHING_SENT,
-    Command,
     Replies,
-    aonce,
-    once,
+    atogether,
+    together,
     was_sent,
 )
+from redisjson_dict.resp import Command
 
 __all__ = [
     "REDIRECTIONS",
@@ -107,7 +107,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
             outcome.
     """
     if not is_cluster(client):
-        return once(client, commands)
+        return together(client, commands)
     routing = _routing(client, key, commands)
     answer: Any = None
     try:
@@ -117,7 +117,7 @@ def exchange(client: Any, key: bytes, commands: Sequence[Command]) -> Replies:
                 if step is None:
                     answer = client.execute_command("EXISTS", key)
                 elif isinstance(step, tuple):
-                    answer = once(client.get_redis_connection(step[0]), step[1])
+                    answer = together(client.get_redis_connection(step[0]), step[1])
                 else:
                     time.sleep(step)
             except (RedisError, RedisClusterException) as error:
@@ -133,7 +133,7 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
     """Do as `exchange` does, on a client of `redis.asyncio`."""
     await ainitialize(client)
     if not is_cluster(client):
-        return await aonce(client, commands)
+        return await atogether(client, commands)
     routing = _routing(client, key, commands)
     answer: Any = None
     try:
@@ -143,7 +143,7 @@ async def aexchange(client: Any, key: bytes, commands: Sequence[Command]) -> Rep
                 if step is None:
                     answer = await client.execute_command("EXISTS", key)
                 elif isinstance(step, tuple):
-                    answer = await aonce(*step)
+                    answer = await atogether(*step)
                 else:
                     await asyncio.sleep(step)
             except (RedisError, RedisClusterException) as error:
@@ -258,12 +258,12 @@ def _following(refusal: Exception, attempt: int) -> Generator[Step, Any, None]:
 
 def exchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
     """Return the replies of one node of a Cluster, whatever they are."""
-    return once(client.get_redis_connection(node), commands)
+    return together(client.get_redis_connection(node), commands)
 
 
 async def aexchange_node(client: Any, node: Any, commands: Sequence[Command]) -> Replies:
     """Do as `exchange_node` does, on a client of `redis.asyncio`."""
-    return await aonce(node, commands)
+    return await atogether(node, commands)
 
 
 def _asked(commands: Sequence[Command], asking: bool) -> Sequence[Command]:

@@ -53,7 +53,7 @@ from redisjson_dict.flows import (
     transacted,
 )
 from redisjson_dict.keyspace import Keyspace
-from redisjson_dict.loans import arepeatable, repeatable, tell, was_sent
+from redisjson_dict.loans import arepeatable, once, repeatable, tell, was_sent
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     UNDONE,
@@ -270,18 +270,19 @@ class Blocking(Shell):
         return operation.result(reply)
 
     def _send(self, operation: Operation[Any]) -> Reply:
-        if operation.resend:
-            if self._plain:
+        if self._plain:
+            if operation.resend:
                 return repeatable(self.client, operation.command, writes=operation.writes)
-            if not has_decoder(self.client, operation.command[0]):
-                try:
-                    return self.client.execute_command(*operation.command, **_options(operation))
-                except (ConnectionError, TimeoutError) as error:
-                    tell(error, writes=operation.writes)
+            return once(self.client, operation.command)
+        if operation.resend and not has_decoder(self.client, operation.command[0]):
+            try:
+                return self.client.execute_command(*operation.command, **_options(operation))
+            except (ConnectionError, TimeoutError) as error:
+                tell(error, writes=operation.writes)
+                raise
+            except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
+                if operation.script is None:
                     raise
-                except (ClusterError, TryAgainError):  # redis-py waits for a moving slot 0.4 s
-                    if operation.script is None:
-                        raise
         return _only(exchange(self.client, operation.at.key, [operation.command]))
 
 

@@ -135,24 +135,34 @@ def settling(
     wrong: list[tuple[Operation[Any], Exception]] = []
     for (operation, size), reply in zip(bundles, replies, strict=True):
         if size == 1:
-            wrong += yield from _kept(next(entries), reply)
+            entry = next(entries)
+            if not _kept_at_once(entry, reply):
+                wrong += yield from _kept(entry, reply)
         elif isinstance(reply, Exception):
             wrong += yield from _broken(operation, list(islice(entries, size)), reply)
         else:
             for entry, part in zip(islice(entries, size), reply[1:], strict=True):
-                wrong += yield from _kept(entry, part)
+                if not _kept_at_once(entry, part):
+                    wrong += yield from _kept(entry, part)
     if wrong or without is not None:
         raise batch_error(queue, wrong, without)
+
+
+def _kept_at_once(entry: Entry, reply: Reply) -> bool:
+    """Keep a promise if all went well, without a generator's cost; return whether it did."""
+    operation, pending = entry
+    result = _plainly(operation, reply)
+    if result is UNDONE:
+        return False
+    pending.resolve(result)
+    return True
 
 
 def _kept(entry: Entry, reply: Reply) -> Asking[list[tuple[Operation[Any], Exception]]]:
     """Keep one promise; return what failed."""
     operation, pending = entry
     try:
-        result = _plainly(operation, reply)
-        if result is UNDONE:
-            result = yield from _settled(operation, reply, _too_much)
-        pending.resolve(result)
+        pending.resolve((yield from _settled(operation, reply, _too_much)))
     except Exception as error:
         pending.fail(error)
         return [(operation, error)]
@@ -173,13 +183,16 @@ def _broken(
 
 
 def _plainly(operation: Operation[T], reply: Reply) -> T:
-    """Return what a reply means, without a generator's cost; `UNDONE` if more is to be asked."""
+    """Return what a reply means; `UNDONE` if more is to be asked, or it means an error.
+
+    Which error it is, `_kept` finds out again and tells the promise.
+    """
     undone: T = UNDONE
     if isinstance(reply, Exception):
         return undone
     try:
         return operation.result(reply)
-    except Refusal:
+    except Exception:
         return undone
 
 

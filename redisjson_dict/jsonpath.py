@@ -19,9 +19,10 @@ _LENGTH = 65_536  # characters
 _NESTING = 128
 _DESCENTS = 2
 _COMBINATIONS = 10_000
-_BRACKETS = re.compile(r"\[[^\[\]]*\]")
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'', re.DOTALL)
-_NUMBER = re.compile(r"0*([0-9]+)")
+# Compiled at their first use: few programs query, all import this.
+_BRACKETS = r"\[[^\[\]]*\]"
+_STRINGS = r'(?s:"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\')'
+_NUMBER = r"0*([0-9]+)"
 _I64 = str(2**63 - 1)
 
 
@@ -67,8 +68,9 @@ def _characters(jsonpath: str) -> str | None:
 
 
 def _structure(jsonpath: str, below_root: bool) -> str | None:
-    bare = _STRINGS.sub('""', jsonpath)
-    if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in _NUMBER.findall(bare)):
+    bare = re.sub(_STRINGS, '""', jsonpath)
+    numbers = re.findall(_NUMBER, bare)
+    if any(len(number) > 19 or number.rjust(19, "0") > _I64 for number in numbers):
         return "holds a number of more than 64 bits"
     if bare.count("(") + bare.count("[") > _NESTING:
         return f"has more than {_NESTING} brackets"
@@ -79,7 +81,7 @@ def _repetition(bare: str) -> str | None:
     """Complain of what the server would visit again and again, not answering anybody else."""
     if bare.count("..") > _DESCENTS:
         return f"has more than {_DESCENTS} '..', which can keep the server busy for minutes"
-    combinations = math.prod(part.count(",") + 1 for part in _BRACKETS.findall(bare))
+    combinations = math.prod(part.count(",") + 1 for part in re.findall(_BRACKETS, bare))
     if combinations > _COMBINATIONS:
         return f"lists {combinations} combinations of names and indices, not {_COMBINATIONS}"
     return None

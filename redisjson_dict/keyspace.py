@@ -8,11 +8,11 @@ from typing import Any
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.keys import path_of, text_of_name
-from redisjson_dict.location import DEPTH_LIMIT, Location, Settings
+from redisjson_dict.location import DEPTH_LIMIT, Location, Settings, Step
 
 __all__ = ["Keyspace", "prefix_of"]
 
-_GLOB = re.compile(rb"[*?\[\]^\\]")  # what SCAN's MATCH would not take literally
+_GLOB = rb"[*?\[\]^\\]"  # what SCAN's MATCH would not take literally
 
 
 class Keyspace:
@@ -36,9 +36,9 @@ class Keyspace:
     @property
     def pattern(self) -> bytes:
         """What SCAN's MATCH needs to find the documents."""
-        return _GLOB.sub(rb"\\\g<0>", self._prefix) + b"*"
+        return re.sub(_GLOB, rb"\\\g<0>", self._prefix) + b"*"
 
-    def document(self, name: Any, *steps: Any) -> Location:
+    def document(self, name: Any, steps: tuple[Step, ...] = (), own: int = -1) -> Location:
         """Return the place of a document, or of a path inside it.
 
         Raises:
@@ -46,13 +46,20 @@ class Keyspace:
             ValueRangeError: a lone surrogate.
         """
         text = name if type(name) is str else text_of_name(name)
-        at = Location(text, self._prefix + _encoded(text), self._settings)
-        return at.descend(steps) if steps else at
+        return Location(text, self._prefix + _encoded(text), self._settings, own, steps)
 
-    def documents(self, names: Iterable[str]) -> list[Location]:
-        """Return the places of several documents; raises as `document`."""
-        prefix, settings = self._prefix, self._settings
-        return [Location(name, prefix + _encoded(name), settings) for name in names]
+    def reference(self, path: tuple[Step, ...]) -> Location:
+        """Return the place of a path as one in its own right; raises as `document`."""
+        return self.document(path[0], path[1:], len(path) - 1)
+
+    def keys(self, names: Iterable[str]) -> list[bytes]:
+        """Return the Redis keys of several documents.
+
+        Raises:
+            ValueRangeError: a lone surrogate.
+        """
+        prefix = self._prefix
+        return [prefix + _encoded(name) for name in names]
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""
@@ -61,7 +68,7 @@ class Keyspace:
         steps = path_of(key)
         if len(steps) > DEPTH_LIMIT + 1:
             raise KeyError(key)  # no document is that deep
-        at = self.document(*steps)
+        at = self.document(steps[0], steps[1:])
         at.pathlike = True
         return at
 
@@ -103,13 +110,13 @@ class Keyspace:
         """Whether keys are spread over slots."""
         return self._slot is not None
 
-    def together(self, places: Iterable[Location]) -> list[list[Location]]:
-        """Group documents by what one script may touch."""
+    def together(self, keys: list[bytes]) -> list[list[bytes]]:
+        """Group Redis keys by what one script may touch."""
         if self._slot is None:
-            return [list(places)]
-        groups: dict[Hashable, list[Location]] = {}
-        for place in places:
-            groups.setdefault(self._slot(place.key), []).append(place)
+            return [keys]
+        groups: dict[Hashable, list[bytes]] = {}
+        for key in keys:
+            groups.setdefault(self._slot(key), []).append(key)
         return list(groups.values())
 
 

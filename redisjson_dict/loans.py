@@ -10,8 +10,9 @@ once (`attempt`), unless the whole may be done again (`round_trip`). Borrowing c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import chain, repeat
 from typing import Any
 
 from redis.exceptions import (
@@ -23,20 +24,21 @@ from redis.exceptions import (
     TimeoutError,
 )
 
+from redisjson_dict.resp import Command, packed, packed_all
+
 __all__ = [
     "NOTHING_DONE",
     "NOTHING_SENT",
-    "Command",
     "Replies",
-    "aonce",
     "arepeatable",
+    "atogether",
     "once",
     "repeatable",
     "tell",
+    "together",
     "was_sent",
 ]
 
-Command = tuple[Any, ...]
 Replies = list[Any]
 
 NOTHING_DONE = "the server refused, so nothing was changed"
@@ -51,7 +53,6 @@ _AGAIN = (
 )
 _READ_ONLY = "this request was a read, so it changed nothing"
 _REFUSED = (AuthenticationError, BusyLoadingError)
-_LARGE = 2**16  # bytes that are not worth copying
 
 
 def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
@@ -67,15 +68,59 @@ def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
         redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
             outcome.
     """
-    with Loan(client) as loan:
-        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
-        return loan.connection.retry.call_with_retry(trip, loan.drop)
+    return _request(client, packed(command), _lost(writes), Loan.repeat)
+
+
+def once(client: Any, command: Command) -> Any:
+    """Send a command at most once, and return its reply; raises as `repeatable` does."""
+    return _request(client, packed(command), _UNKNOWN, Loan.finish)
+
+
+def _request(client: Any, request: list[bytes], lost: str, go_on: Callable[..., Any]) -> Any:
+    """Send a request and return its reply, as the client's connections are when all is well.
+
+    This is on the path of every verb. Whatever goes wrong is left to a loan, which takes the
+    connection over.
+
+    Args:
+        client: the user's; not a Cluster's.
+        request: as it travels.
+        lost: what is known when the reply is lost.
+        go_on: a loan's way to send it, again if there was an error.
+    """
+    if client.connection:
+        with Loan(client) as loan:
+            return go_on(loan, request, lost)
+    pool = client.connection_pool
+    connection = _borrowed(pool)
+    sent = False
+    try:
+        connection.send_packed_command(request)
+        sent = True
+        reply = connection.read_response(disable_decoding=True)
+    except ResponseError:
+        pool.release(connection)
+        raise
+    except BaseException as error:
+        with Loan(client, connection) as loan:
+            loan.note = _outcome(error, NOTHING_SENT, lost, sent=sent)
+            return go_on(loan, request, lost, error, sent=sent)
+    pool.release(connection)
+    return reply
+
+
+def _borrowed(pool: Any) -> Any:
+    try:
+        return pool.get_connection()
+    except BaseException as error:
+        error.add_note(_known(NOTHING_SENT, error))
+        raise
 
 
 async def arepeatable(client: Any, command: Command, *, writes: bool) -> Any:
     """Do as `repeatable` does, on a client of `redis.asyncio`."""
     async with AsyncLoan(client) as loan:
-        trip = partial(loan.round_trip, _packed(loan.connection, [command]), _lost(writes))
+        trip = partial(loan.round_trip, packed(command), _lost(writes))
         return await loan.connection.retry.call_with_retry(trip, loan.drop)
 
 
@@ -83,7 +128,7 @@ def _lost(writes: bool) -> str:
     return _AGAIN if writes else _READ_ONLY
 
 
-def once(client: Any, commands: Sequence[Command]) -> Replies:
+def together(client: Any, commands: Sequence[Command]) -> Replies:
     """Send commands at most once, in one write, and return the replies; an error is a reply.
 
     Raises:
@@ -91,48 +136,17 @@ def once(client: Any, commands: Sequence[Command]) -> Replies:
             outcome.
     """
     with Loan(client, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
-        if loan.divisible:
-            return _replies(attempt())
-        return _replies(loan.connection.retry.call_with_retry(attempt, loan.drop))
+        attempt = partial(loan.attempt, packed_all(commands), len(commands))
+        return _replies(attempt() if loan.divisible else loan.again(attempt))
 
 
-async def aonce(node: Any, commands: Sequence[Command]) -> Replies:
-    """Do as `once` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
+async def atogether(node: Any, commands: Sequence[Command]) -> Replies:
+    """Do as `together` does, on a client of `redis.asyncio`, or on a node of a Cluster."""
     async with AsyncLoan(node, divisible=_is_divisible(commands)) as loan:
-        attempt = partial(loan.attempt, _packed(loan.connection, commands), len(commands))
+        attempt = partial(loan.attempt, packed_all(commands), len(commands))
         if loan.divisible:
             return _replies(await attempt())
         return _replies(await loan.connection.retry.call_with_retry(attempt, loan.drop))
-
-
-def _packed(connection: Any, commands: Sequence[Command]) -> Any:
-    """Return commands in RESP, as redis-py packs them; but without a copy of what is large.
-
-    Numbers are spelled here: hiredis 3.5 crashes when an interrupt comes while it does that.
-    """
-    spelled = [[b"%d" % p if type(p) is int else p for p in command] for command in commands]
-    if not any([_is_large(part) for command in spelled for part in command]):
-        if len(spelled) == 1:
-            return connection.pack_command(*spelled[0])
-        return connection.pack_commands(spelled)
-    chunks: list[bytes] = []
-    small: list[bytes] = []
-    for command in spelled:
-        small.append(b"*%d\r\n" % len(command))
-        for part in command:
-            text = part if type(part) is bytes else str(part).encode()
-            small.append(b"$%d\r\n" % len(text))
-            if _is_large(text):
-                chunks += [b"".join(small), text]
-                small = [b"\r\n"]
-            else:
-                small += [text, b"\r\n"]
-    return [*chunks, b"".join(small)]
-
-
-def _is_large(part: Any) -> bool:
-    return type(part) is bytes and len(part) > _LARGE
 
 
 class Loan:
@@ -145,22 +159,18 @@ class Loan:
 
     __slots__ = ("_client", "_single", "connection", "divisible", "note")
 
-    def __init__(self, client: Any, *, divisible: bool = False) -> None:
+    def __init__(self, client: Any, connection: Any = None, *, divisible: bool = False) -> None:
         self._client = client
         self._single = client.connection
-        self.connection: Any = self._single
+        self.connection: Any = connection or self._single
         self.divisible = divisible
         self.note = NOTHING_SENT
 
     def __enter__(self) -> Loan:
         if self._single:
             self._client.single_connection_lock.acquire()
-            return self
-        try:
-            self.connection = self._client.connection_pool.get_connection()
-        except BaseException as error:
-            error.add_note(_known(self.note, error))
-            raise
+        elif self.connection is None:
+            self.connection = _borrowed(self._client.connection_pool)
         return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
@@ -178,26 +188,63 @@ class Loan:
         """Give up the socket before another try."""
         self.connection.disconnect()
 
-    def round_trip(self, packed: Any, lost: str) -> Any:
+    def again(self, trip: Callable[[], Any], error: BaseException | None = None) -> Any:
+        """Do something as often as the connection's own retry policy says.
+
+        Args:
+            trip: what to do.
+            error: how it ended when it was tried once already.
+        """
+        trips = chain((_raising(error),) if error else (), repeat(trip))
+        return self.connection.retry.call_with_retry(lambda: next(trips)(), self.drop)
+
+    def repeat(
+        self,
+        request: list[bytes],
+        lost: str,
+        error: BaseException | None = None,
+        *,
+        sent: bool = False,
+    ) -> Any:
         """Send a request that may be sent again, and return its reply.
 
         Args:
-            packed: the request.
+            request: as it travels.
             lost: what is known when the reply is lost.
+            error: how the first try ended, if there was one.
+            sent: whether that had sent it whole.
         """
+        return self.again(partial(self.round_trip, request, lost), error)
+
+    def finish(
+        self,
+        request: list[bytes],
+        lost: str,
+        error: BaseException | None = None,
+        *,
+        sent: bool = False,
+    ) -> Any:
+        """Send a request that must not be sent again once it went out whole; as `repeat`."""
+        if error and sent and not isinstance(error, BusyLoadingError):
+            raise error
+        (reply,) = _replies(self.again(partial(self.attempt, request, 1), error))
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    def round_trip(self, request: list[bytes], lost: str) -> Any:
+        """Send a request that may be sent again, and return its reply."""
         before, self.note = self.note, lost
+        sent = False
         try:
-            self.connection.send_packed_command(packed)
-        except (ConnectionError, TimeoutError):
-            self.note = before  # not sent whole, so not executed
-            raise
-        try:
+            self.connection.send_packed_command(request)
+            sent = True
             return self.connection.read_response(disable_decoding=True)
-        except ConnectionError as error:
-            self.note = before if _is_refusal(error) else lost
+        except (ConnectionError, TimeoutError) as error:
+            self.note = _outcome(error, before, lost, sent=sent)
             raise
 
-    def attempt(self, packed: Any, count: int) -> Replies | Exception:
+    def attempt(self, request: list[bytes], count: int) -> Replies | Exception:
         """Send a request, and return its replies, or an error that allows no other attempt."""
         connection = self.connection
         self.note = NOTHING_SENT
@@ -207,7 +254,7 @@ class Loan:
             connection.disconnect()
         self.note = _UNKNOWN
         try:
-            connection.send_packed_command(packed)
+            connection.send_packed_command(request)
         except (ConnectionError, TimeoutError):
             self.note = _UNKNOWN if self.divisible else NOTHING_SENT
             raise
@@ -276,26 +323,26 @@ class AsyncLoan:
         self._abandon()
         await self.connection.disconnect(nowait=True)
 
-    async def round_trip(self, packed: Any, lost: str) -> Any:
+    async def round_trip(self, request: list[bytes], lost: str) -> Any:
         """Send a request that may be sent again, and return its reply; as `Loan.round_trip`."""
         before = self.note
         await self._connect()
         self._transport = self.connection._writer.transport
         self.note = lost
-        await self.connection.send_packed_command(packed, check_health=False)
+        await self.connection.send_packed_command(request, check_health=False)
         try:
             return await self.connection.read_response(disable_decoding=True)
         except ConnectionError as error:
             self.note = before if _is_refusal(error) else lost
             raise
 
-    async def attempt(self, packed: Any, count: int) -> Replies | Exception:
+    async def attempt(self, request: list[bytes], count: int) -> Replies | Exception:
         """Send a request, and return its replies, or an error that allows no other attempt."""
         self.note = NOTHING_SENT
         if self.connection.is_connected and await self._has_unread():
             await self.connection.disconnect(nowait=True)
         await self._connect()
-        unsent = await self._send(packed)
+        unsent = await self._send(request)
         if unsent is not None:
             return unsent
         try:
@@ -319,13 +366,13 @@ class AsyncLoan:
         probe = getattr(connection, "can_read", None) or connection.can_read_destructive
         return bool(await probe())
 
-    async def _send(self, packed: Any) -> Exception | None:
+    async def _send(self, request: list[bytes]) -> Exception | None:
         """Send a request; return an error after which it may have gone out whole."""
         self._transport = self.connection._writer.transport
         if self.divisible:
             self.note = _UNKNOWN
         try:
-            await self.connection.send_packed_command(packed, check_health=False)
+            await self.connection.send_packed_command(request, check_health=False)
         except ConnectionError:
             self._transport = None  # broken: it has sent no more than a part
             raise
@@ -351,6 +398,27 @@ class AsyncLoan:
             transport.abort()
             if self.note is _UNKNOWN or self.note is NOTHING_SENT:
                 self.note = _UNKNOWN if whole or self.divisible else NOTHING_SENT
+
+
+def _raising(error: BaseException) -> Callable[[], Any]:
+    def trip() -> Any:
+        raise error
+
+    return trip
+
+
+def _outcome(error: BaseException, before: str, lost: str, *, sent: bool) -> str:
+    """Return what is known after a request failed that may be sent again.
+
+    Args:
+        error: how it ended.
+        before: what was known before.
+        lost: what is known when the reply is lost.
+        sent: whether the request went out whole; if not, it was not executed.
+    """
+    if sent:
+        return before if isinstance(error, ConnectionError) and _is_refusal(error) else lost
+    return before if isinstance(error, (ConnectionError, TimeoutError)) else lost
 
 
 def _final(error: Exception, divisible: bool) -> Exception:

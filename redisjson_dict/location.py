@@ -33,6 +33,28 @@ _FAR = 2**53
 
 _MINUS = ord("-")
 
+_WORDS = frozenset(
+    (
+        *(
+            "and",
+            "anyof",
+            "append",
+            "avg",
+            "concat",
+            "contains",
+            "count",
+            "empty",
+            "false",
+            "first",
+        ),
+        *("in", "index", "indexof", "keys", "last", "length", "match", "max", "min", "nin"),
+        *("noneof", "not", "null", "or", "search", "size", "sizeof", "stddev", "subsetof", "sum"),
+        *("true", "type", "undefined", "value", "values"),
+    )
+)
+"""What is, or may become, more than a name after a dot: extended JSONPath has functions and
+operators."""
+
 
 def is_readable(name: str) -> bool:
     """Return whether JSON.GET and JSON.TYPE can find a member of this name by path."""
@@ -89,6 +111,8 @@ def _spell(name: str) -> bytes:
         raise ValueRangeError(
             f"the name {name!r} holds a lone surrogate, which UTF-8 cannot carry"
         ) from error
+    if text.isascii() and name.isidentifier() and name.lower() not in _WORDS:
+        return b"." + text  # the server compiles it in 0.7 to 0.8 of the time of brackets
     if b'"' not in text and b"\\" not in text:
         return b'["' + text + b'"]'
     if b"'" not in text and b"\\" not in text:
@@ -149,13 +173,16 @@ class Location:
         held: whether the place has been seen to exist (a live proxy) or not (a reference).
         writable: whether every step can be written through by path.
         readable: whether every step can be read through by path.
+        counted_from_end: whether a negative index is still to be resolved.
         asked: the steps as first asked for, when a negative index was among them.
         pathlike: whether the key that was asked for was spelled as a path.
     """
 
     __slots__ = (
         "asked",
+        "_path",
         "base",
+        "counted_from_end",
         "document",
         "held",
         "own",
@@ -167,8 +194,16 @@ class Location:
     )
 
     asked: tuple[Step, ...] | None
+    _path: bytes
 
-    def __init__(self, name: str, key: bytes, settings: Settings, own: int = -1) -> None:
+    def __init__(
+        self,
+        name: str,
+        key: bytes,
+        settings: Settings,
+        own: int = -1,
+        steps: tuple[Step, ...] = (),
+    ) -> None:
         self.document = Document(name, key, settings)
         self.steps: tuple[Step, ...] = ()
         self.base = b"$"
@@ -177,8 +212,11 @@ class Location:
         self.held = False
         self.writable = True
         self.readable = True
+        self.counted_from_end = False
         self.asked = None
         self.pathlike = False
+        if steps:
+            self._go(steps)
 
     def _with(
         self, steps: tuple[Step, ...], base: bytes, tail: tuple[bytes, ...], own: int, held: bool
@@ -193,6 +231,7 @@ class Location:
         other.held = held
         other.writable = self.writable
         other.readable = self.readable
+        other.counted_from_end = bool(tail) and self.counted_from_end
         other.asked = None
         other.pathlike = False
         return other
@@ -228,17 +267,12 @@ class Location:
 
         ``[-i]`` would clamp to the first element; ``[-i:-i+1]`` matches nothing when out of range.
         """
-        tail = self.tail
-        if not tail:
-            return self.base
-        if len(tail) == 1 and tail[0][0] != _MINUS:
-            return self.base + tail[0]
-        return self.base + b"".join([_exact(step) for step in tail])
-
-    @property
-    def counted_from_end(self) -> bool:
-        """Whether a negative index is still to be resolved."""
-        return any([step[0] == _MINUS for step in self.tail])
+        try:
+            return self._path
+        except AttributeError:
+            tail = map(_exact, self.tail) if self.counted_from_end else self.tail
+            self._path = self.base + b"".join(tail)
+            return self._path
 
     @property
     def asked_key(self) -> object:
@@ -257,25 +291,32 @@ class Location:
         Raises:
             ValueRangeError: a name holds a lone surrogate, or no document is that deep.
         """
-        above = self.steps
-        if len(above) + len(steps) > DEPTH_LIMIT:
+        other = self._with(self.steps, self.base, self.tail, self.own, self.held)
+        other._go(steps)
+        return other
+
+    def _go(self, steps: tuple[Step, ...]) -> None:
+        """Go further down; only for a place that nobody has seen yet."""
+        self.steps += steps
+        if len(self.steps) > DEPTH_LIMIT:
             raise ValueRangeError(
-                f"a path of {len(above) + len(steps)} steps: no document is deeper than "
+                f"a path of {len(self.steps)} steps: no document is deeper than "
                 f"{DEPTH_LIMIT} levels"
             )
-        other = self._with(above + steps, self.base, self.tail, self.own, self.held)
         spelled = []
         for step in steps:
             if type(step) is str:
                 text, writable, readable = _spelled.get(step) or _spelling(step)
                 spelled.append(text)
                 if not writable:
-                    other.writable = False
-                    other.readable = other.readable and readable
+                    self.writable = False
+                    self.readable = self.readable and readable
             else:
-                spelled.append(segment(step))
-        other.tail = (*self.tail, *spelled)
-        return other
+                text = segment(step)
+                spelled.append(text)
+                if text[0] == _MINUS:
+                    self.counted_from_end = True
+        self.tail += tuple(spelled)
 
     def refer(self) -> Location:
         """Return the same place as one in its own right, not known to exist."""
@@ -313,6 +354,7 @@ class Location:
         else:
             base, tail = b"$", tuple(map(segment, steps))
         other = self._with(steps, base, tail, min(self.own, depth), self.held)
+        other.counted_from_end = any([step[0] == _MINUS for step in tail])
         names = [step for step in steps if isinstance(step, str)]
         other.writable = all(map(is_writable, names))
         other.readable = all(map(is_readable, names))

@@ -272,7 +272,7 @@ class RedisJSONDict(MutableMapping[str, Any]):
 
         Every verb on it is one round trip, however deep: ``d.at("run", "log").append(x)``.
         """
-        return Reference(self._run, self._space.document(*path_of((key, *steps))).refer())
+        return Reference(self._run, self._space.reference(path_of((key, *steps))))
 
     def get_many(self, keys: Iterable[Any]) -> dict[Any, Any]:
         """Return those of several documents, or of several paths, that are there.

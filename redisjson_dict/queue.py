@@ -176,25 +176,24 @@ class Queue:
 
         A transaction costs the server and redis-py a few microseconds for each of its commands.
         """
-        groups: list[list[Operation[Any]]] = []
-        keys: set[bytes] = set()
+        bundles: list[Bundle] = []
+        group: dict[bytes, Operation[Any]] = {}
+        last: Operation[Any] | None = None
         for operation, _ in self.entries:
+            if not documents.is_bundled(operation):
+                bundles += [*_bundled(group), Bundle(operation, 1)]
+                group, last = {}, None
+                continue
             key = operation.at.document.key
-            if (
-                groups
-                and len(keys) < _BUNDLED
-                and key not in keys
-                and documents.is_bundled_with(groups[-1][-1], operation)
+            if last and (
+                len(group) >= _BUNDLED
+                or key in group
+                or not documents.is_bundled_with(last, operation)
             ):
-                groups[-1].append(operation)
-            else:
-                groups.append([operation])
-                keys = set()
-            keys.add(key)
-        return [
-            Bundle(group[0] if len(group) == 1 else documents.bundle(group), len(group))
-            for group in groups
-        ]
+                bundles += _bundled(group)
+                group = {}
+            group[key] = last = operation
+        return bundles + _bundled(group)
 
     def add(self, verb: Verb[Any], *, answers: bool) -> Pending[Any]:
         """Queue a verb.
@@ -218,9 +217,9 @@ class Queue:
 
     def take(self, verb: Verb[Any], *, answers: bool) -> Pending[Any]:
         """Queue a verb of the one who opened the batch; as `add`."""
-        if isinstance(verb, Flow) and verb.parts is not None:
-            return self._add_parts(verb.parts)
         if isinstance(verb, Flow):
+            if verb.parts is not None:
+                return self._add_parts(verb.parts)
             raise PipelineError(
                 f"this verb at {verb.at.describe()} must read before it writes, which a batch "
                 "cannot: do it outside of the batch"
@@ -252,6 +251,12 @@ class Queue:
             return done
         promises = [self.take(part, answers=True) for part in parts]
         return promises[0]
+
+
+def _bundled(group: dict[bytes, Operation[Any]]) -> list[Bundle]:
+    if len(group) < 2:
+        return [Bundle(operation, 1) for operation in group.values()]
+    return [Bundle(documents.bundle(list(group.values())), len(group))]
 
 
 def waiting(replicas: int, timeout: float) -> list[tuple[Any, ...]]:

@@ -121,12 +121,15 @@ def setdefault(space: Keyspace, key: Any, default: Any = None) -> Verb[Any]:
 def update(space: Keyspace, other: Any = (), /, **more: Any) -> Verb[None]:
     """Store several documents: in one atomic step where one script may touch them all."""
     items = named_items(other, more)
-    places = space.documents(items)
-    groups = space.together(places)
-    if len(groups) == 1 and places:
-        return documents.update(places, list(items.values()))
-    value_of = dict(zip(places, items.values(), strict=True))
-    return _all(space, [documents.update(g, [value_of[p] for p in g]) for g in groups if g])
+    keys = space.keys(items)
+    groups = space.together(keys)
+    if len(groups) == 1 and keys:
+        return documents.update(keys, list(items.values()), space.places)
+    value_of = dict(zip(keys, items.values(), strict=True))
+    return _all(
+        space,
+        [documents.update(g, [value_of[k] for k in g], space.places) for g in groups if g],
+    )
 
 
 def incr(space: Keyspace, key: Any, amount: float = 1, default: float = 0) -> Verb[Any]:
@@ -151,7 +154,7 @@ def rename(space: Keyspace, old: str, new: str) -> Operation[None]:
         ValueError: on a Cluster, the keys are in different slots.
     """
     places = [space.document(old), space.document(new)]
-    if len(space.together(places)) > 1:
+    if len(space.together([place.key for place in places])) > 1:
         raise ValueError(
             f"{old!r} and {new!r} are in different slots of the cluster: a common hash tag in "
             "braces, as in '{run}:1', keeps keys together"
@@ -209,7 +212,9 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
 
 def fetch_page(space: Keyspace, places: list[Location]) -> Flow[list[Any]]:
     """Read several documents, in order; see `documents.fetch_many`."""
-    return _each(space, places, space.together(places), documents.fetch_many)
+    at = {place.key: place for place in places}
+    groups = [[at[key] for key in group] for group in space.together(list(at))]
+    return _each(space, places, groups, documents.fetch_many)
 
 
 def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
@@ -234,10 +239,9 @@ def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[
 
 def drop(space: Keyspace, keys: list[bytes]) -> Verb[Any]:
     """Remove several documents by their Redis keys; what is none is left alone."""
-    groups = space.together(space.places(keys))
+    groups = [space.places(group) for group in space.together(keys)]
     if len(groups) == 1:
         return documents.drop_many(groups[0])
-
     return _all(space, [documents.drop_many(group) for group in groups])
 
 
@@ -254,10 +258,10 @@ def _each(
 
     def start() -> Steps[list[Any]]:
         results = yield [read(group) for group in groups if group]
-        found: dict[Location, Any] = {}
+        found: dict[bytes, Any] = {}
         for group, values_of in zip(groups, results, strict=True):
-            found.update(zip(group, values_of, strict=True))
-        return [found[place] for place in places]
+            found.update(zip([place.key for place in group], values_of, strict=True))
+        return [found[place.key] for place in places]
 
     return Flow(space.document(""), start)
 

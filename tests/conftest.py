@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 import redis
@@ -14,6 +14,7 @@ from relay import Relay
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.server import Server, ServerError, binaries
+from redisjson_dict.testing import container
 
 settings.register_profile(
     "default",
@@ -27,27 +28,14 @@ _URL = os.environ.get("REDISJSON_DICT_TEST_URL")
 _BINARIES = [] if _URL else binaries()
 
 
-def _container() -> tuple[object, str] | None:
-    """Start Redis 8 where a Docker engine answers."""
-    if "DOCKER_HOST" not in os.environ and not os.path.exists("/var/run/docker.sock"):
-        return None
-    from testcontainers.redis import RedisContainer
-
-    container = RedisContainer("redis:8").start()
-    host, port = container.get_container_host_ip(), container.get_exposed_port(6379)
-    return container, f"redis://{host}:{port}"
-
-
 @pytest.fixture(scope="session")
 def url() -> Iterator[str]:
     """The server that most tests use: the URL given, a container, or the embedded one."""
     if _URL:
         yield _URL
         return
-    started = _container()
-    if started is not None:
-        yield started[1]
-        started[0].stop()
+    with suppress(ServerError), container() as started:
+        yield started
         return
     try:
         with Server() as server:

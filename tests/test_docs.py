@@ -184,7 +184,8 @@ def _imports(path: Path) -> set[str]:
             home = (node.module or "").split(".")
             if home[0] == "redisjson_dict":
                 found |= {home[-1]} if len(home) > 1 else set()
-                found |= {alias.name for alias in node.names} & set(_layers())
+                if PACKAGE.joinpath(*home[1:]).is_dir():  # what is imported may be a module
+                    found |= {alias.name for alias in node.names} & set(_layers())
     return found
 
 

@@ -59,7 +59,7 @@ BAD_SPANS: list[tuple[Any, type[Exception]]] = [
     (60 + 0j, UnsupportedValueError),
     (Decimal(60), UnsupportedValueError),
     (datetime(2030, 1, 1, tzinfo=UTC), UnsupportedValueError),
-    (object(), UnsupportedValueError),
+    pytest.param(object(), UnsupportedValueError, id="object"),
 ]
 
 BAD_MOMENTS: list[tuple[Any, type[Exception]]] = [

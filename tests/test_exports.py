@@ -112,7 +112,7 @@ def test_module_says_what_it_holds(name):
     assert importlib.import_module(name).__doc__
 
 
-@pytest.mark.parametrize("name", ["numpy", "rich", "typer", "pytest", "hypothesis"])
+@pytest.mark.parametrize("name", ["numpy", "rich", "typer", "sqlite3", "pytest", "hypothesis"])
 def test_import_brings_no(name, imported):
     assert name not in imported
 

@@ -59,7 +59,11 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
         lambda d: d.at("doc", "l").append(UNSPELLABLE),
         changed(l=[3, 1, 2, UNSPELLABLE]),
     ),
-    "extend": ("splice", lambda d: d.at("doc", "l").extend([8, 9]), changed(l=[3, 1, 2, 8, 9])),
+    "extend": (
+        "JSON.ARRAPPEND",
+        lambda d: d.at("doc", "l").extend([8, 9]),
+        changed(l=[3, 1, 2, 8, 9]),
+    ),
     "insert": ("splice", lambda d: d.at("doc", "l").insert(1, 9), changed(l=[3, 9, 1, 2])),
     "slice": ("splice", lambda d: put(slice(0, 1), [8, 9])(d["doc", "l"]), changed(l=[8, 9, 1, 2])),
     "extended slice": (
@@ -83,8 +87,8 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
         lambda d: d.at("doc", "n").modify(lambda n: n + 9),
         changed(n=10),
     ),
-    "pop element": ("pop", lambda d: d.at("doc", "l").pop(), changed(l=[3, 1])),
-    "pop first": ("pop", lambda d: d.at("doc", "l").pop(0), changed(l=[1, 2])),
+    "pop element": ("JSON.ARRPOP", lambda d: d.at("doc", "l").pop(), changed(l=[3, 1])),
+    "pop first": ("JSON.ARRPOP", lambda d: d.at("doc", "l").pop(0), changed(l=[1, 2])),
     "del element": ("delete", lambda d: drop(0)(d["doc", "l"]), changed(l=[1, 2])),
     "pop member": ("pop", lambda d: d["doc"].pop("n"), without("n")),
     "pop with a default": ("pop", lambda d: d["doc"].pop("n", None), without("n")),
@@ -97,8 +101,8 @@ ONCE: dict[str, tuple[str, Call, dict[str, Any]]] = {
         lambda d: d.at("doc", "n").incr(amount=2**53),
         changed(n=2**53 + 1),
     ),
-    "toggle": ("toggle", lambda d: d["doc"].toggle("f"), changed(f=False)),
-    "concat": ("concat", lambda d: d["doc"].concat("t", "y"), changed(t="xy")),
+    "toggle": ("JSON.TOGGLE", lambda d: d["doc"].toggle("f"), changed(f=False)),
+    "concat": ("JSON.STRAPPEND", lambda d: d["doc"].concat("t", "y"), changed(t="xy")),
     "setdefault": ("setdefault", lambda d: d["doc"].setdefault("new", 5), changed(new=5)),
     "dict setdefault": (
         "put_default",
@@ -287,9 +291,18 @@ BIG = "x" * 7_000_000  # more than the buffers between take
 
 CUT: dict[str, tuple[str, Call, dict[str, Any]]] = {
     "append": ("JSON.ARRAPPEND", lambda d: d.at("doc", "keep").append(BIG), changed(keep=[0, BIG])),
-    "extend": ("splice", lambda d: d.at("doc", "keep").extend([BIG]), changed(keep=[0, BIG])),
-    "insert": ("splice", lambda d: d.at("doc", "keep").insert(0, BIG), changed(keep=[BIG, 0])),
-    "concat": ("concat", lambda d: d["doc"].concat("t", BIG), changed(t="x" + BIG)),
+    "extend": (
+        "JSON.ARRAPPEND",
+        lambda d: d.at("doc", "keep").extend([BIG]),
+        changed(keep=[0, BIG]),
+    ),
+    "insert": (
+        "JSON.ARRINSERT",
+        lambda d: d.at("doc", "keep").insert(0, BIG),
+        changed(keep=[BIG, 0]),
+    ),
+    "slice": ("splice", lambda d: put(slice(0, 1), [BIG])(d["doc", "keep"]), changed(keep=[BIG])),
+    "concat": ("JSON.STRAPPEND", lambda d: d["doc"].concat("t", BIG), changed(t="x" + BIG)),
     "setdefault": ("setdefault", lambda d: d["doc"].setdefault("new", BIG), changed(new=BIG)),
     "modify": ("compare_and_set", lambda d: d.at("doc", "t").modify(lambda _: BIG), changed(t=BIG)),
     "dict setdefault": (
@@ -440,7 +453,7 @@ def test_a_loss_leaves_no_connection_borrowed(
         with relay.losing(b"JSON.ARRAPPEND"), pytest.raises(redis.ConnectionError):
             d.at("doc", "l").append(9)
         with relay.losing(marker("splice"), "cut", after=100), pytest.raises(redis.ConnectionError):
-            d.at("doc", "l").insert(0, 9)
+            d.at("doc", "l").insert(1, 9)
 
     pool = user.connection_pool
     assert len(pool._in_use_connections) == 0

@@ -622,9 +622,9 @@ def test_scripts_are_sent_again_after_a_flush(wire: Wire):
 
     assert wire.commands(lambda: o["number"]) == ["EVALSHA", "EVAL"]
     assert wire.commands(lambda: o["number"]) == ["EVALSHA"]
-    assert wire.commands(lambda: o.at("array").insert(0, 1)) == ["EVALSHA", "EVAL"]
-    assert wire.commands(lambda: o.at("array").insert(0, 1)) == ["EVALSHA"]
-    assert o["array"].to_python() == [1, 1, *CONTENT["array"]]
+    assert wire.commands(lambda: o.at("array").insert(1, 1)) == ["EVALSHA", "EVAL"]
+    assert wire.commands(lambda: o.at("array").insert(1, 1)) == ["EVALSHA"]
+    assert o["array"].to_python() == [3, 1, 1, *CONTENT["array"][1:]]
 
 
 @pytest.mark.parametrize("table", [OBJECT, ARRAY, REFERENCE, DICT], ids=["o", "a", "r", "d"])

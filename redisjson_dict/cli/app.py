@@ -17,6 +17,7 @@ from redisjson_dict.cli import (
     exporting,
     importing,
     listing,
+    migrate,
     serving,
     tree,
     watching,
@@ -114,6 +115,7 @@ for _name, _function in _COMMANDS.items():
 
 
 app.command("serve")(serving.serve)
+app.command("migrate")(migrate.migrate)
 
 
 def _give_up_output() -> None:

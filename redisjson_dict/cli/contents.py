@@ -30,7 +30,7 @@ class Content(NamedTuple):
 
 def contents(session: Session, keys: Iterable[str]) -> list[Content | None]:
     """Return several documents, None for those that are not there. Cost: one round trip."""
-    return together(session, [_dump(place) for place in session.space.documents(keys)])
+    return together(session, [_dump(session.space.document(key)) for key in keys])
 
 
 def together(session: Session, operations: list[Operation[Any]]) -> list[Any]:
@@ -58,7 +58,7 @@ def clock(session: Session) -> float:
 
 def _dump(at: Location) -> Operation[Content | None]:
     source = script("dump")
-    command = ("EVALSHA", source.sha, 1, at.key)
+    command = ("EVALSHA", source.sha, b"1", at.key)
     return Operation(at, command, _content, resend=True, script=source)
 
 

@@ -64,7 +64,7 @@ def listed(session: Session, *, sizes: bool) -> Iterator[list[Listed]]:
     if sizes:
         commands.append(("MEMORY", "USAGE", None))
     while page := list(islice(names, _PAGE)):
-        keys = [place.key for place in session.space.documents(page)]
+        keys = session.space.keys(page)
         answers = session.ask(keys, *commands)
         rows = map(_listed, page, keys, answers)
         yield [row for row in rows if row is not None]

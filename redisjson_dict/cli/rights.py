@@ -36,6 +36,6 @@ def denied(session: Session, commands: tuple[str, ...]) -> list[str]:
     """
     at = session.space.document("")
     source = script("rights")
-    command = ("EVALSHA", source.sha, 1, at.key, *commands)
+    command = ("EVALSHA", source.sha, b"1", at.key, *commands)
     reply = session.run(Operation(at, command, same, resend=True, script=source))
     return [as_text(name) for name in reply]

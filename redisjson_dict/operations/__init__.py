@@ -18,7 +18,7 @@ from redisjson_dict.errors import (
     UnsupportedValueError,
     ValueRangeError,
 )
-from redisjson_dict.location import Location, Step, is_writable, segment
+from redisjson_dict.location import DEPTH_LIMIT, Location, Step, is_writable, segment
 from redisjson_dict.replies import (
     Refusal,
     Reply,
@@ -45,6 +45,7 @@ __all__ = [
     "Pause",
     "Steps",
     "Verb",
+    "concerned",
     "encode_at",
     "encode_element",
     "encode_elements",
@@ -81,8 +82,9 @@ MISSING: Any = object()
 ABSENT: tuple[type[Exception], ...] = (KeyError, IndexError)
 """The errors that say that what was asked for is not there."""
 
-_WRITES = frozenset(("JSON.SET", "JSON.ARRAPPEND", "JSON.DEL"))
+_READS = frozenset(("JSON.GET", "JSON.MGET", "JSON.TYPE", "JSON.ARRLEN", "HELLO"))
 _BRACKET = ord("[")
+_COUNTS = [b"%d" % count for count in range(DEPTH_LIMIT + 1)]
 _DEADLINE = 30.0  # seconds
 _KINDS: dict[type, str] = {
     dict: "object",
@@ -129,7 +131,7 @@ class Operation(NamedTuple, Generic[T]):
         """Whether it changes something."""
         if self.script is not None:
             return not self.script.reads
-        return self.command[0] in _WRITES
+        return self.command[0] not in _READS
 
     def result(self, reply: Reply) -> T:
         """Return what the reply means; `UNDONE` where the fallback must be taken.
@@ -235,12 +237,23 @@ def scripted(
     """Return the operation that runs one of the scripts at a place."""
     source = script(name)
     tail = at.tail
-    command = ("EVALSHA", source.sha, 1, at.document.key, at.base, len(tail), *tail, *arguments)
+    count = _COUNTS[len(tail)]
+    command = ("EVALSHA", source.sha, b"1", at.document.key, at.base, count, *tail, *arguments)
     return Operation(at, command, decode, resend, source, wants, MISSING, fallback, answers)
 
 
 def nothing(_: Location, reply: Reply) -> None:
     """Decode a reply that says no more than that it was done."""
+
+
+def concerned(_: Location, reply: Reply) -> None:
+    """Decode the reply of a command that says of each place that matches what it did: one did.
+
+    Raises:
+        Refusal: no place matched, or one that holds another kind of value.
+    """
+    if not reply or reply[0] is None:
+        raise Refusal
 
 
 def same(_: Location, reply: Reply) -> Any:

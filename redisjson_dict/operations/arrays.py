@@ -12,6 +12,7 @@ from redisjson_dict.operations import (
     Container,
     Operation,
     Verb,
+    concerned,
     encode_at,
     encode_element,
     encode_elements,
@@ -22,7 +23,7 @@ from redisjson_dict.operations import (
     revise,
     scripted,
 )
-from redisjson_dict.replies import Refusal, Reply
+from redisjson_dict.replies import Reply
 
 __all__ = [
     "append",
@@ -59,7 +60,7 @@ def append(at: Location, value: Any) -> Verb[None]:
         needed = repair_arguments(at, repairs)
         return scripted("append", at, nothing, text, b"", *needed, wants="array")
     command = ("JSON.ARRAPPEND", at.document.key, at.path, text)
-    return Operation(at, command, _appended, False, None, "array")
+    return Operation(at, command, concerned, False, None, "array")
 
 
 def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
@@ -118,6 +119,12 @@ def set_slice(at: Location, start: int, stop: int, values: Iterable[Any]) -> Ver
     slowly = revise(at, act, "array")
     if not at.writable or len(texts) > _MANY:
         return slowly
+    if texts and not repairs and start == stop == 0:  # elsewhere JSON.ARRINSERT does not clamp
+        command = ("JSON.ARRINSERT", at.key, at.path, 0, *texts)
+        return Operation(at, command, concerned, wants="array")
+    if texts and not repairs and start == stop == _FAR:
+        command = ("JSON.ARRAPPEND", at.key, at.path, *texts)
+        return Operation(at, command, concerned, wants="array")
     needed: list[Any] = []
     for number, repair in repairs:
         needed += [number, *repair_arguments(at, (repair,))]
@@ -263,11 +270,6 @@ def repeat(at: Location, times: int) -> Verb[None]:
     """Repeat the elements, by compare-and-set on the array."""
     times = whole(times)
     return revise(at, lambda array: (None, array * times), "array")
-
-
-def _appended(_: Location, reply: Reply) -> None:
-    if not reply or reply[0] is None:
-        raise Refusal
 
 
 def _bounded(position: Any) -> int:

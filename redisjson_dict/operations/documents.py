@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +37,7 @@ __all__ = [
     "expire",
     "expireat",
     "fetch_many",
+    "is_bundled",
     "is_bundled_with",
     "persist",
     "pop",
@@ -67,22 +68,19 @@ def assign(at: Location, value: Any) -> Operation[None]:
     key, settings = at.document.key, at.document.settings
     source = script("put")
     needed = repair_arguments(at, repairs) if repairs else ()
-    command = ("EVALSHA", source.sha, 1, key, text, settings.lifetime(), *needed)
+    command = ("EVALSHA", source.sha, b"1", key, text, settings.lifetime(), *needed)
     return Operation(at, command, nothing, len(text) < HEAVY, source)
 
 
-def is_bundled_with(one: Operation[Any], other: Operation[Any]) -> bool:
-    """Return whether two adjacent operations of a batch can travel as one.
+def is_bundled(operation: Operation[Any]) -> bool:
+    """Return whether an operation may travel with others: an assignment with no float to repair."""
+    return operation.script is script("put") and len(operation.command) == 6
 
-    Both are assignments with the same lifetime and no float to repair.
-    """
-    return (
-        one.script is not None
-        and one.script is other.script
-        and one.script.name == "put"
-        and len(one.command) == len(other.command) == 6
-        and one.command[5] == other.command[5]
-    )
+
+def is_bundled_with(one: Operation[Any], other: Operation[Any]) -> bool:
+    """Return whether two that are bundled can travel as one: they have the same lifetime."""
+    same_lifetime: bool = one.command[5] == other.command[5]
+    return same_lifetime
 
 
 def bundle(assignments: Sequence[Operation[Any]]) -> Operation[Any]:
@@ -123,29 +121,36 @@ def rename(at: Location, to: Location) -> Operation[None]:
     return _documents("rename", at, [at.key, to.key], _deleted)
 
 
-def update(places: Sequence[Location], values: Sequence[Any]) -> Operation[None]:
+def update(
+    keys: list[bytes], values: Sequence[Any], places: Callable[[list[bytes]], list[Location]]
+) -> Operation[None]:
     """Store several documents in one atomic step; with a foreign key among them none is.
+
+    Args:
+        keys: their Redis keys.
+        values: what to store.
+        places: makes places of keys, which costs more than all the rest, for those that need it.
 
     Raises:
         ValueRangeError: so many that the server would not answer others for seconds.
     """
-    if len(places) > MANY:
+    if len(keys) > MANY:
         raise ValueRangeError(
-            f"{len(places)} documents are more than {MANY}, the most that are stored in one step, "
+            f"{len(keys)} documents are more than {MANY}, the most that are stored in one step, "
             "which nobody can interrupt: update in parts; nothing was sent"
         )
     needed: list[Any] = []
     texts = encode_many(list(values))
     if texts is None or max(map(len, texts)) > LARGEST:
         texts = []
-        for number, (at, value) in enumerate(zip(places, values, strict=True)):
+        for number, (at, value) in enumerate(zip(places(keys), values, strict=True)):
             encoded = encode_at(at, value)
             texts.append(encoded.text)
             for repair in encoded.repairs:
                 needed += [number, *repair_arguments(at, (repair,))]
-    keys = [at.document.key for at in places]
-    arguments = (*texts, places[0].settings.lifetime(), *needed)
-    return _documents("put_many", places[0], keys, nothing, *arguments, resend=is_light(texts))
+    (first,) = places(keys[:1])
+    arguments = (*texts, first.settings.lifetime(), *needed)
+    return _documents("put_many", first, keys, nothing, *arguments, resend=is_light(texts))
 
 
 def ttl(at: Location) -> Operation[float | None]:
@@ -235,7 +240,7 @@ def _documents(
     answers: bool = False,
 ) -> Operation[Any]:
     source = script(name)
-    command = ("EVALSHA", source.sha, len(keys), *keys, *arguments)
+    command = ("EVALSHA", source.sha, b"%d" % len(keys), *keys, *arguments)
     return Operation(at, command, decode, resend, source, answers=answers)
 
 

@@ -11,8 +11,10 @@ from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     Flow,
+    Operation,
     Steps,
     Verb,
+    concerned,
     encode_at,
     kind_of,
     repair_arguments,
@@ -110,7 +112,8 @@ def toggle(at: Location) -> Verb[bool]:
     """Negate a boolean and return the new one."""
     if not at.writable:
         return revise(at, lambda value: (not value, not value), "boolean")
-    return scripted("toggle", at, lambda _, reply: bool(reply), wants="boolean", answers=True)
+    command = ("JSON.TOGGLE", at.key, at.path)
+    return Operation(at, command, _toggled, wants="boolean", answers=True)
 
 
 def concat(at: Location, text: str) -> Verb[None]:
@@ -120,7 +123,13 @@ def concat(at: Location, text: str) -> Verb[None]:
     encoded = encode_at(at, text)
     if not at.writable:
         return revise(at, lambda value: (None, value + decode(encoded.text)), "string")
-    return scripted("concat", at, lambda _, reply: None, encoded.text, wants="string")
+    command = ("JSON.STRAPPEND", at.key, at.path, encoded.text)
+    return Operation(at, command, concerned, wants="string")
+
+
+def _toggled(at: Location, reply: Reply) -> bool:
+    concerned(at, reply)
+    return bool(reply[0])
 
 
 def _sum(_: Location, reply: Reply) -> Any:

@@ -13,6 +13,7 @@ from redisjson_dict.operations import (
     Found,
     Operation,
     Verb,
+    concerned,
     encode_at,
     found,
     inspect,
@@ -44,6 +45,7 @@ __all__ = [
     "replace",
 ]
 
+_ENDS = ((b"-1",), (b"[0]",))
 _MANY = 100_000  # paths in one script: a few seconds in which nobody else is answered
 
 
@@ -122,6 +124,9 @@ def pop(at: Location) -> Verb[Any]:
     """Remove a member or an element and return it as plain data."""
     if not at.writable:
         return revise(at.parent(), lambda holder: _without(at, holder), blamed=at)
+    if at.tail[-1:] in _ENDS:  # elsewhere JSON.ARRPOP takes the nearest element
+        command = ("JSON.ARRPOP", at.key, at.parent().path, at.steps[-1])
+        return Operation(at, command, _popped, answers=True)
     return scripted("pop", at, _content, answers=True)
 
 
@@ -237,11 +242,15 @@ def _picked(place: Location, value: Any, paths: Mapping[Any, tuple[Step, ...]]) 
     return picked
 
 
-def _count(_: Location, reply: Reply) -> int:
-    if not reply or reply[0] is None:
-        raise Refusal
+def _count(at: Location, reply: Reply) -> int:
+    concerned(at, reply)
     count: int = reply[0]
     return count
+
+
+def _popped(at: Location, reply: Reply) -> Any:
+    concerned(at, reply)
+    return decode(reply[0])
 
 
 def _content(_: Location, reply: Reply) -> Any:

@@ -2,8 +2,9 @@
 
 A script starts with a shebang line, so that a server that must not run it (out of memory, a
 replica) refuses it whole, before its first command. Reads are ``no-writes``; what can only shrink
-a document is ``allow-oom``. A line ``-- needs: a, b`` names the shared parts, in ``_a.lua``, that
-are put in front.
+a document is ``allow-oom``. In the place of a line ``-- needs: a, b`` come the shared parts, in
+``_a.lua`` and ``_b.lua``. What is most often so is asked first, before the parts that are there for
+the rest.
 
 Protocol. ``KEYS[1]`` is the document, ``ARGV[1]`` the path that is known (or ``$``), ``ARGV[2]``
 the number of further steps, then the steps, then what the verb needs. A reply that is a list
@@ -42,14 +43,15 @@ class Script(NamedTuple):
 @cache
 def script(name: str) -> Script:
     """Return a script by its name, read once."""
-    shebang, _, body = _read(name).partition("\n")
-    needs = re.match(r"-- needs: (.*)\n", body)
-    parts = needs[1].split(", ") if needs else []
-    text = "\n".join([shebang, *(_read(f"_{part}") for part in parts), body])
+    text = re.sub(r"-- needs: (.*)\n", _parts, _read(name))
     source = text.encode()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
     commands = tuple(sorted(set(re.findall(r"redis\.p?call\('([A-Z.]+)'", text))))
-    return Script(name, source, sha, "no-writes" in shebang, commands)
+    return Script(name, source, sha, text.startswith("#!lua flags=no-writes"), commands)
+
+
+def _parts(needs: re.Match[str]) -> str:
+    return "".join(_read(f"_{part}") for part in needs[1].split(", "))
 
 
 def _read(name: str) -> str:

@@ -17,6 +17,7 @@ local function erase()
   elseif redis.call('JSON.OBJLEN', key, '$')[1] == 1 then
     redis.call('JSON.CLEAR', key, '$')
   else
-    redis.call('JSON.MERGE', key, '$', '{' .. cjson.encode(string.sub(step, 3, -3)) .. ':null}')
+    local name = string.match(step, '^%.(.*)') or string.sub(step, 3, -3)
+    redis.call('JSON.MERGE', key, '$', '{' .. cjson.encode(name) .. ':null}')
   end
 end

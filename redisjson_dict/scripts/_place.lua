@@ -52,5 +52,5 @@ end
 -- Whether all that is absent, by that account, is a new member of an object that is there.
 local function addable(why)
   return why[1] == '?' and why[2] == steps - 1 and why[3] == 'object'
-    and string.find(ARGV[steps + 2], '^%[["\']')
+    and not string.find(ARGV[steps + 2], '^%[?%-?%d')
 end

@@ -1,15 +1,22 @@
 #!lua
--- needs: place, repair, lifetime, rights
+-- needs: path
 -- ARGV: the amount ('' if it cannot be spelled), the text to store where nothing is, the lifetime of
 -- a new document, repairs. Replies the new value; {'>'} where doubles are not enough to tell what it
 -- will be.
+local text = path and redis.pcall('JSON.GET', KEYS[1], path)
+local now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
+local amount = tonumber(ARGV[ARGV[2] + 3])
+if now and amount and math.abs(now) <= 2 ^ 52 and math.abs(now + amount) <= 2 ^ 52 then
+  return redis.call('JSON.NUMINCRBY', KEYS[1], path, ARGV[ARGV[2] + 3])
+end
+-- needs: place, repair, lifetime, rights
 path = follow(path, 3, steps + 2)
-local text = redis.pcall('JSON.GET', key, path)
+text = redis.pcall('JSON.GET', key, path)
 if type(text) == 'table' then -- a foreign key, or a user who may not
   local why = absence()
   return why[1] == '!' and why or text
 end
-local now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
+now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
 if not now then
   local why = absence()
   if why[1] ~= '?' or why[2] == steps then return why end -- not to be read, or no number
@@ -23,7 +30,7 @@ if not now then
   if document then live(key, ARGV[first + 2]) end
   return redis.call('JSON.GET', key, path)
 end
-if ARGV[first] == '' then return {'>'} end -- no spelling carries the amount
-local sum = now + tonumber(ARGV[first])
+if not amount then return {'>'} end -- no spelling carries it
+local sum = now + amount
 if math.abs(now) > 2 ^ 52 or math.abs(sum) > 2 ^ 52 then return {'>'} end
 return redis.call('JSON.NUMINCRBY', key, path, ARGV[first])

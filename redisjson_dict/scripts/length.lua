@@ -1,8 +1,12 @@
 #!lua flags=no-writes
--- needs: place
+-- needs: path, glance
 -- ARGV: the kind that must be there, '' for either container.
-local kind = locate()
-if ARGV[first] == '' or kind == ARGV[first] then
+local wanted = ARGV[ARGV[2] + 3]
+if kind == 'object' and wanted ~= 'array' then return redis.call('JSON.OBJLEN', KEYS[1], path)[1] end
+if kind == 'array' and wanted ~= 'object' then return redis.call('JSON.ARRLEN', KEYS[1], path)[1] end
+-- needs: place
+kind = locate()
+if wanted == '' or kind == wanted then
   if kind == 'object' then return redis.call('JSON.OBJLEN', key, path)[1] end
   if kind == 'array' then return redis.call('JSON.ARRLEN', key, path)[1] end
 end

@@ -1,7 +1,10 @@
 #!lua flags=no-writes
--- needs: place
-local kind = locate()
-if not kind then return absence() end
-if kind ~= 'object' and kind ~= 'array' then return redis.call('JSON.GET', key, path) end
-if indices then return {kind, unpack(indices)} end
-return kind
+-- needs: path, glance
+if kind == 'object' or kind == 'array' then return kind end
+if kind then return redis.call('JSON.GET', KEYS[1], path) end
+-- needs: place, peek
+locate()
+local found = peek(path)
+if not found then return absence() end
+if indices and (found == 'object' or found == 'array') then return {found, unpack(indices)} end
+return found

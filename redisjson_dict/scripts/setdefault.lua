@@ -1,7 +1,10 @@
 #!lua
--- needs: place, peek, repair, rights
+-- needs: path, glance
 -- ARGV: text, repairs. Replies what is there, or '' after storing it; in a list with the indices
 -- that negative ones were resolved to, if there were any.
+if kind == 'object' or kind == 'array' then return kind end
+if kind then return redis.call('JSON.GET', KEYS[1], path) end
+-- needs: place, peek, repair, rights
 local found = ''
 if locate() then
   found = peek(path)
