@@ -421,7 +421,7 @@ def plain(tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["nope"], ["get"], ["get", "--nope", "x"], ["ttl", "x", "y"]]
+    "arguments", [["nope"], ["get"], ["get", "--nope", "x"], ["ttl", "x", "y"], ["migrate"]]
 )
 def test_wrong_use_is_one_line(arguments):
     done = run(*arguments)

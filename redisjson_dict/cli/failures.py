@@ -70,7 +70,7 @@ def _not_found(error: KeyError) -> str:
 
 
 def _usage(error: Any) -> str:
-    text = error.format_message()
+    text = " ".join(error.format_message().split())
     if not text:  # called without arguments: the help has been shown
         return ""
     context = getattr(error, "ctx", None)
