@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 TESTS ?=
+PARALLEL ?= -n auto --dist worksteal
 QUICK ?=
 URL ?=
 BENCH ?=
@@ -43,7 +44,7 @@ demo: .venv/server
 	$(BIN)/python examples/main_job.py $(FILE)
 
 test: .venv/test
-	$(BIN)/python -m pytest $(TESTS)
+	$(BIN)/python -m pytest $(PARALLEL) $(TESTS)
 
 reliability: .venv/test
 	RELIABILITY=full $(BIN)/python -m pytest tests/reliability $(TESTS)

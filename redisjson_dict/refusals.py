@@ -10,15 +10,15 @@ from typing import Any, TypeVar
 
 from redis.exceptions import ConnectionError, NoPermissionError, ResponseError, TimeoutError
 
-from redisjson_dict.errors import JSONModuleMissingError
+from redisjson_dict.errors import JSONModuleMissingError, StaleLocationError
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, explain
+from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, scripted
 from redisjson_dict.queue import name_of
-from redisjson_dict.replies import Refusal, Reply, as_text, has_json
+from redisjson_dict.replies import Refusal, Reply, absent, as_text, has_json, missing
 from redisjson_dict.scripts import script
 
-__all__ = ["FAILURES", "Asking", "failed", "json_probe", "unscanned", "where"]
+__all__ = ["FAILURES", "Asking", "explain", "failed", "json_probe", "unscanned", "where"]
 
 T = TypeVar("T")
 
@@ -27,6 +27,8 @@ Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 FAILURES = (Refusal, ResponseError, ConnectionError, TimeoutError)
 _STATES = frozenset(("BUSY", "MISCONF", "NOREPLICAS"))
 _TRIES = 3
+_ANYWAY = frozenset(("JSON.MGET", "JSON.TYPE", "JSON.DEL"))
+"""What the server does not refuse for there being no document."""
 
 
 def _is_state(error: Exception) -> bool:
@@ -167,3 +169,44 @@ def unscanned(space: Keyspace, error: ResponseError) -> Asking[None]:
 
 def _raw(_: Location, reply: Reply) -> Reply:
     return reply
+
+
+def explain(
+    operation: Operation[Any], error: Exception | None
+) -> Generator[Operation[Any], Any, Exception]:
+    """Find out why an operation did nothing, and return the error to raise.
+
+    Args:
+        operation: what was sent.
+        error: what the server said, if it said anything.
+    """
+    at = operation.at
+    adds = operation.command[0] == "JSON.SET" and isinstance(at.steps[-1], str)
+    place = at.parent() if adds else at  # what is to be added need not be there
+    probe = scripted("kind", place, lambda _, reply: as_text(reply), resend=True)
+    try:
+        kind = yield probe._replace(at=at)
+    except Refusal as silent:
+        return error if error is not None else silent
+    except KeyError as reason:
+        return error if error is not None and operation.command[0] in _ANYWAY else reason
+    except (LookupError, TypeError) as reason:
+        return reason
+    wants = "object" if adds else operation.wants
+    if wants and kind != wants:
+        return absent(at, len(place.steps), kind, operation.wants)
+    if error is not None:
+        return error
+    return _back_again(at, adds)
+
+
+def _back_again(at: Location, adds: bool) -> Exception:
+    """Return the error for a place that is there now, but was not when the command came."""
+    if len(at.steps) > at.own >= 0 and not adds:
+        return missing(at)
+    if not at.held:
+        return KeyError(at.asked_key)
+    return StaleLocationError(
+        f"{at.describe()} was not there at that moment; nothing was changed",
+        location=at.describe(),
+    )

@@ -1369,8 +1369,8 @@ ONCE: dict[str, tuple[bytes, Call, Any]] = {
     "append": (b"JSON.ARRAPPEND", lambda d: d["doc"]["l"].append(1), {"l": [3, 1, 2, 1]}),
     "delete": (b"EVALSHA", lambda d: d["doc"]["l"][0].delete(), {"l": [1, 2]}),
     "incr": (b"EVALSHA", lambda d: d["doc"].incr("n"), {"n": 2}),
-    "pop": (b"EVALSHA", lambda d: d["doc"]["l"].pop(), {"l": [3, 1]}),
-    "insert": (b"EVALSHA", lambda d: d["doc"]["l"].insert(0, 9), {"l": [9, 3, 1, 2]}),
+    "pop": (b"JSON.ARRPOP", lambda d: d["doc"]["l"].pop(), {"l": [3, 1]}),
+    "insert": (b"EVALSHA", lambda d: d["doc"]["l"].insert(1, 9), {"l": [3, 9, 1, 2]}),
     "batch": (b"\r\nEXEC\r\n", lambda d: batched(d), {"l": [3, 1, 2, 7], "n": 2}),
 }
 

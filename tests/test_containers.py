@@ -842,6 +842,14 @@ def test_get_many_of_an_object_leaves_out_what_is_no_key(d, key) -> None:
     assert d["x"].get_many([key, "a"]) == {"a": 1}
 
 
+@pytest.mark.parametrize("name", ["o", " o", "o\\"])
+def test_get_many_of_nothing_is_empty(d, name) -> None:
+    d["doc"] = {name: {"x": 1}}
+
+    assert d["doc"][name].get_many([]) == {}
+    assert d.at("doc", name).get_many([]) == {}
+
+
 def test_get_many_of_an_object_wants_hashable_keys(d) -> None:
     d["x"] = {"a": 1}
     with pytest.raises(TypeError):

@@ -27,6 +27,7 @@ from redisjson_dict.operations import (
     scalars,
     values,
 )
+from redisjson_dict.refusals import explain
 from redisjson_dict.replies import Refusal
 from redisjson_dict.scripts import script
 
@@ -706,3 +707,28 @@ def test_unlisted_equals_are_looked_for_here(value):
     found = arrays.index(HELD, value)
 
     assert isinstance(found, Flow)
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        (values.pop(HELD.child(-1)), IndexError),
+        (values.pop(HELD.refer().child(0)), IndexError),
+        (scalars.toggle(HELD.child("k")), KeyError),
+        (scalars.toggle(HELD), StaleLocationError),
+        (arrays.append(HELD, 1), StaleLocationError),
+        (arrays.append(HELD.refer(), 1), KeyError),
+        (values.assign(HELD.child("k"), 1), StaleLocationError),
+    ],
+    ids=lambda x: x.command[0] if isinstance(x, Operation) else "",
+)
+def test_what_is_there_again_was_missing_then(operation, error):
+    """Between a command that did nothing and the question why, another client put it back."""
+    asking = explain(operation, None)
+    probe = next(asking)
+    wanted = "object" if operation.command[0] == "JSON.SET" else operation.wants or "integer"
+    with pytest.raises(StopIteration) as stop:
+        asking.send(wanted)
+
+    assert probe.script.name == "kind"
+    assert type(stop.value.value) is error

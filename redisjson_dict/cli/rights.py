@@ -11,6 +11,7 @@ __all__ = ["READER", "WRITER", "denied"]
 
 READER = (
     *("json.get", "json.type", "json.arrlen", "json.objlen", "json.objkeys", "json.arrindex"),
+    "json.strlen",
     *("type", "pttl", "scan"),
 )
 """What a user who reads needs, besides EVAL and EVALSHA.

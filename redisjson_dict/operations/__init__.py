@@ -14,7 +14,6 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from redisjson_dict.codec import LARGEST, Encoded, Repair, decode, encode
 from redisjson_dict.errors import (
     ConflictError,
-    StaleLocationError,
     UnsupportedValueError,
     ValueRangeError,
 )
@@ -23,7 +22,6 @@ from redisjson_dict.replies import (
     Refusal,
     Reply,
     absent,
-    as_text,
     failure,
     missing,
     only,
@@ -49,7 +47,6 @@ __all__ = [
     "encode_at",
     "encode_element",
     "encode_elements",
-    "explain",
     "found",
     "inspect",
     "kind_of",
@@ -557,39 +554,3 @@ def _anchored(at: Location, anchor: Location) -> Steps[tuple[bytes, tuple[Step, 
         if type(own) is KeyError and own.args == error.args:
             raise own from None
         raise missing(at) from None
-
-
-def explain(
-    operation: Operation[Any], error: Exception | None
-) -> Generator[Operation[Any], Any, Exception]:
-    """Find out why an operation did nothing, and return the error to raise.
-
-    Args:
-        operation: what was sent.
-        error: what the server said, if it said anything.
-    """
-    at = operation.at
-    adds = operation.command[0] == "JSON.SET" and isinstance(at.steps[-1], str)
-    place = at.parent() if adds else at  # what is to be added need not be there
-    probe = scripted("kind", place, lambda _, reply: as_text(reply), resend=True)
-    try:
-        kind = yield probe._replace(at=at)
-    except Refusal as silent:
-        return error if error is not None else silent
-    except KeyError as reason:
-        if error is not None and at.own < 0 and not at.steps:
-            return error  # that there is no document is no reason for not storing one
-        return reason
-    except (LookupError, TypeError) as reason:
-        return reason
-    wants = "object" if adds else operation.wants
-    if wants and kind != wants:
-        return absent(at, len(place.steps), kind, operation.wants)
-    if error is not None:
-        return error
-    if not at.held:
-        return KeyError(at.asked_key)
-    return StaleLocationError(
-        f"{at.describe()} was not there at that moment; nothing was changed",
-        location=at.describe(),
-    )

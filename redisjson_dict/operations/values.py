@@ -149,7 +149,7 @@ def get_many(at: Location, paths: Mapping[Any, tuple[Step, ...]], wants: str = "
             location=at.describe(),
         )
     children = {key: at.descend(path) for key, path in paths.items()}
-    if not all(child.readable for child in children.values()):
+    if not (at.readable and all(child.readable for child in children.values())):
         return inspect(at, lambda value, steps: _picked(at.hold(steps), value, paths), wants)
     below: list[Any] = []
     for child in children.values():

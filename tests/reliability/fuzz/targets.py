@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from redisjson_dict.location import Location, Settings
 
 Target = Callable[[bytes], None]
 FAR = 2**53
+_DOTTED = re.compile("[.]([A-Za-z_][A-Za-z_0-9]*)")
 LEVELS = 127
 
 
@@ -32,8 +34,12 @@ def parsed(path: bytes) -> list[str | int]:
     steps: list[str | int] = []
     at = 1
     while at < len(text):
+        if dotted := _DOTTED.match(text, at):
+            steps.append(dotted[1])
+            at = dotted.end()
+            continue
         if text[at] != "[":
-            raise ValueError(f"not a bracket at {at}")
+            raise ValueError(f"neither a dot with a plain name nor a bracket at {at}")
         quote = text[at + 1]
         if quote in "'\"":
             name, at = _quoted(text, at + 2, quote)
