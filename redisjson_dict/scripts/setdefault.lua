@@ -4,6 +4,10 @@
 -- that negative ones were resolved to, if there were any.
 if kind == 'object' or kind == 'array' then return kind end
 if kind then return redis.call('JSON.GET', KEYS[1], path) end
+if kinds and not kinds.err and not ARGV[ARGV[2] + 4] then -- a document, and no repairs
+  local stored = redis.pcall('JSON.SET', KEYS[1], path, ARGV[ARGV[2] + 3])
+  if stored and stored.ok then return '' end
+end
 -- needs: place, peek, repair, rights
 local found = ''
 if locate() then
