@@ -11,7 +11,7 @@ from typing import Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from redisjson_dict import html, layout
+from redisjson_dict import layout
 from redisjson_dict.errors import RedisJSONDictError, StaleLocationError
 from redisjson_dict.preview import Note, View
 
@@ -70,4 +70,6 @@ class Displayed:
         return {"text/plain": layout.block(view, _WIDTH), "text/html": self._tree(view)}
 
     def _tree(self, view: View) -> str:
+        from redisjson_dict import html  # loads the standard library's, which takes long
+
         return html.tree(f"{type(self).__name__} {self._whereabouts()}", view)
