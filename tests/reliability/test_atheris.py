@@ -41,7 +41,20 @@ def test_target_holds_on_random_bytes(request, effort, figures, name):
 
 
 @pytest.mark.parametrize(
-    "path", [b"a", b'$["a', b"$.a", b"$[-1]", b'$["\\n"]', b"$['a']x", b"$[1:2]", b"$[-1:3]"]
+    "path",
+    [
+        b"a",
+        b'$["a',
+        b"$.9",
+        b"$.a-b",
+        b"$..a",
+        b"$.",
+        b"$[-1]",
+        b'$["\\n"]',
+        b"$['a']x",
+        b"$[1:2]",
+        b"$[-1:3]",
+    ],
 )
 def test_parser_refuses_what_is_no_normal_path(path):
     with pytest.raises((ValueError, IndexError)):
