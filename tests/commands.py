@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,12 +64,18 @@ def run(*arguments: Any, stdin: bytes = b"", **environment: str) -> Done:
     return Done(found.exit_code, found.stdout, found.stderr)
 
 
+def _listen() -> None:
+    """Take interrupts, also where the tests run as a job in the background, which ignores them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def start(*arguments: Any, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command as a process, which does not outlive the block."""
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE) | options
     clean = {name: value for name, value in os.environ.items() if name not in ENVIRONMENT}
-    with subprocess.Popen([*PROGRAM, *map(str, arguments)], env=clean, **pipes) as process:
+    command = [*PROGRAM, *map(str, arguments)]
+    with subprocess.Popen(command, env=clean, preexec_fn=_listen, **pipes) as process:
         try:
             yield process
         finally:
