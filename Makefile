@@ -63,6 +63,7 @@ fuzz: .venv/fuzz
 
 .venv/bench: .venv/made pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(BIN)/pip uninstall --quiet --yes types-redis  # comes with redis-om; its types are those of redis 4
 	@touch $@ .venv/server
 
 bench: .venv/bench

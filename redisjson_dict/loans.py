@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import chain, repeat
+from types import TracebackType
 from typing import Any
 
 from redis.exceptions import (
@@ -52,6 +53,7 @@ _AGAIN = (
     "difference to the data, so it is safe to do the same again"
 )
 _READ_ONLY = "this request was a read, so it changed nothing"
+_SENDERS = frozenset(("redis", "ssl", "socket", "gevent", "eventlet"))
 _REFUSED = (AuthenticationError, BusyLoadingError)
 
 
@@ -68,29 +70,44 @@ def repeatable(client: Any, command: Command, *, writes: bool) -> Any:
         redis.ConnectionError, redis.TimeoutError: with a note that says what is known about the
             outcome.
     """
-    return _request(client, packed(command), _lost(writes), Loan.repeat)
+    request, lost = packed(command), _lost(writes)
+    return _request(
+        client,
+        request,
+        lost,
+        lambda loan, error, sent: loan.again(partial(loan.round_trip, request, lost), error),
+    )
 
 
 def once(client: Any, command: Command) -> Any:
     """Send a command at most once, and return its reply; raises as `repeatable` does."""
-    return _request(client, packed(command), _UNKNOWN, Loan.finish)
+    request = packed(command)
+    return _request(
+        client, request, _UNKNOWN, lambda loan, error, sent: loan.finish(request, error, sent)
+    )
 
 
-def _request(client: Any, request: list[bytes], lost: str, go_on: Callable[..., Any]) -> Any:
-    """Send a request and return its reply, as the client's connections are when all is well.
+def _request(
+    client: Any,
+    request: list[bytes],
+    lost: str,
+    go_on: Callable[[Loan, BaseException | None, bool], Any],
+) -> Any:
+    """Send a request and return its reply.
 
-    This is on the path of every verb. Whatever goes wrong is left to a loan, which takes the
-    connection over.
+    This is on the path of every verb, so it is no more than what goes well. The rest is left to a
+    loan, which takes the connection over.
 
     Args:
         client: the user's; not a Cluster's.
         request: as it travels.
         lost: what is known when the reply is lost.
-        go_on: a loan's way to send it, again if there was an error.
+        go_on: sends it by a loan. Gets the error of the first try, if there was one, and whether
+            that had sent the request whole.
     """
     if client.connection:
         with Loan(client) as loan:
-            return go_on(loan, request, lost)
+            return go_on(loan, None, False)
     pool = client.connection_pool
     connection = _borrowed(pool)
     sent = False
@@ -104,7 +121,7 @@ def _request(client: Any, request: list[bytes], lost: str, go_on: Callable[..., 
     except BaseException as error:
         with Loan(client, connection) as loan:
             loan.note = _outcome(error, NOTHING_SENT, lost, sent=sent)
-            return go_on(loan, request, lost, error, sent=sent)
+            return go_on(loan, error, sent)
     pool.release(connection)
     return reply
 
@@ -195,37 +212,19 @@ class Loan:
             trip: what to do.
             error: how it ended when it was tried once already.
         """
-        trips = chain((_raising(error),) if error else (), repeat(trip))
+        trips = chain(() if error is None else (_raising(error),), repeat(trip))
         return self.connection.retry.call_with_retry(lambda: next(trips)(), self.drop)
 
-    def repeat(
-        self,
-        request: list[bytes],
-        lost: str,
-        error: BaseException | None = None,
-        *,
-        sent: bool = False,
-    ) -> Any:
-        """Send a request that may be sent again, and return its reply.
+    def finish(self, request: list[bytes], error: BaseException | None, sent: bool) -> Any:
+        """Send a request, and return its reply; not again once it may have gone out whole.
 
         Args:
             request: as it travels.
-            lost: what is known when the reply is lost.
             error: how the first try ended, if there was one.
             sent: whether that had sent it whole.
         """
-        return self.again(partial(self.round_trip, request, lost), error)
-
-    def finish(
-        self,
-        request: list[bytes],
-        lost: str,
-        error: BaseException | None = None,
-        *,
-        sent: bool = False,
-    ) -> Any:
-        """Send a request that must not be sent again once it went out whole; as `repeat`."""
-        if error and sent and not isinstance(error, BusyLoadingError):
+        refused = isinstance(error, BusyLoadingError)  # the server is loading, and did nothing
+        if error is not None and not refused and (sent or _interrupts(error)):
             raise error
         (reply,) = _replies(self.again(partial(self.attempt, request, 1), error))
         if isinstance(reply, Exception):
@@ -255,7 +254,9 @@ class Loan:
         self.note = _UNKNOWN
         try:
             connection.send_packed_command(request)
-        except (ConnectionError, TimeoutError):
+        except (ConnectionError, TimeoutError) as error:
+            if _interrupts(error):
+                return error
             self.note = _UNKNOWN if self.divisible else NOTHING_SENT
             raise
         try:
@@ -408,7 +409,7 @@ def _raising(error: BaseException) -> Callable[[], Any]:
 
 
 def _outcome(error: BaseException, before: str, lost: str, *, sent: bool) -> str:
-    """Return what is known after a request failed that may be sent again.
+    """Return what is known after a request failed.
 
     Args:
         error: how it ended.
@@ -418,7 +419,8 @@ def _outcome(error: BaseException, before: str, lost: str, *, sent: bool) -> str
     """
     if sent:
         return before if isinstance(error, ConnectionError) and _is_refusal(error) else lost
-    return before if isinstance(error, (ConnectionError, TimeoutError)) else lost
+    broken = isinstance(error, (ConnectionError, TimeoutError)) and not _interrupts(error)
+    return before if broken else lost
 
 
 def _final(error: Exception, divisible: bool) -> Exception:
@@ -446,7 +448,34 @@ def _known(note: str, error: BaseException, divisible: bool = False) -> str:
 
 def _is_refusal(error: BaseException) -> bool:
     """Return whether a connection error is the server's answer: it executed nothing."""
-    return isinstance(error, _REFUSED) or isinstance(error.__context__, ReadOnlyError)
+    return isinstance(error, _REFUSED) or isinstance(_behind(error), ReadOnlyError)
+
+
+def _behind(error: BaseException) -> BaseException | None:
+    """Return what redis-py made a connection error of; not what the caller was handling already."""
+    cause = error.__context__
+    trace = None if cause is None else cause.__traceback__
+    if trace is None or _library(trace) != "redis":  # caught where its traceback starts
+        return None
+    return cause
+
+
+def _interrupts(error: BaseException) -> bool:
+    """Return whether an error of sending was raised by a handler of signals.
+
+    redis-py takes the built-in TimeoutError or OSError of a handler for the socket's. It may come
+    when the request has gone out whole.
+    """
+    cause = _behind(error)
+    trace = None if cause is None else cause.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace is not None and _library(trace) not in _SENDERS
+
+
+def _library(trace: TracebackType) -> str:
+    name: str = trace.tb_frame.f_globals.get("__name__", "")
+    return name.partition(".")[0]
 
 
 def _is_divisible(commands: Sequence[Command]) -> bool:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from redisjson_dict.codec import brief
+from redisjson_dict.codec import brief, whole
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
 from redisjson_dict.expiry import owner
 from redisjson_dict.loans import was_sent
@@ -233,6 +233,8 @@ class Queue:
                 f"this verb at {verb.at.describe()} must read before it writes, which a batch "
                 "cannot: do it outside of the batch"
             )
+        if verb.in_batch is not None:
+            verb = verb.in_batch()
         if verb.answers and not answers:
             raise PipelineError(
                 f"{name_of(verb)} at {verb.at.describe()} returns what it finds, which is not "
@@ -272,9 +274,11 @@ def waiting(replicas: int, timeout: float) -> list[tuple[Any, ...]]:
     """Return the commands that have replicas confirm what was sent before: WAIT, or none.
 
     Raises:
+        TypeError: the number of replicas is no integer.
         ValueError: a negative number, or a time below a millisecond, for which WAIT would wait for
             ever.
     """
+    replicas = whole(replicas)
     if replicas < 0 or not 0.001 <= timeout <= 1e6:
         raise ValueError(f"replicas={replicas} within timeout={timeout} seconds is not possible")
     return [("WAIT", replicas, round(timeout * 1000))] if replicas else []

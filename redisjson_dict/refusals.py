@@ -15,7 +15,16 @@ from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
 from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, scripted
 from redisjson_dict.queue import name_of
-from redisjson_dict.replies import Refusal, Reply, absent, as_text, has_json, missing
+from redisjson_dict.replies import (
+    OtherKind,
+    Refusal,
+    Reply,
+    absent,
+    as_text,
+    has_json,
+    missing,
+    past,
+)
 from redisjson_dict.scripts import script
 
 __all__ = ["FAILURES", "Asking", "explain", "failed", "json_probe", "unscanned", "where"]
@@ -27,7 +36,7 @@ Asking = Generator[Operation[Any] | list[Operation[Any]] | Pause, Any, T]
 FAILURES = (Refusal, ResponseError, ConnectionError, TimeoutError)
 _STATES = frozenset(("BUSY", "MISCONF", "NOREPLICAS"))
 _TRIES = 3
-_ANYWAY = frozenset(("JSON.MGET", "JSON.TYPE", "JSON.DEL"))
+_ANYWAY = frozenset(("JSON.GET", "JSON.MGET", "JSON.TYPE", "JSON.DEL"))
 """What the server does not refuse for there being no document."""
 
 
@@ -64,7 +73,8 @@ def failed(operation: Operation[T], error: Exception, tries: int = _TRIES) -> As
     if _is_state(error):
         raise _untouched(operation, error)
     reason = yield from _reason(operation, error)
-    if reason is error and tries and plain and type(error) is ResponseError:
+    again = plain and operation.resend and type(error) is ResponseError
+    if reason is error and tries and again:
         try:
             result: T = yield operation
             return result
@@ -87,11 +97,10 @@ def _told(operation: Operation[T], error: Exception, reason: Exception) -> Askin
 
 def _reason(operation: Operation[Any], error: Refusal | ResponseError) -> Asking[Exception]:
     """Return what is wrong with the place; the error itself, or another one, if nothing is."""
-    said = error if isinstance(error, ResponseError) else None
-    if said is not None and operation.script is not None:
-        return said  # a script says itself what is absent
+    if isinstance(error, ResponseError) and operation.script is not None:
+        return error  # a script says itself what is absent
     try:
-        return (yield from explain(operation, said))
+        return (yield from explain(operation, error))
     except ResponseError as again:
         return again
 
@@ -172,31 +181,34 @@ def _raw(_: Location, reply: Reply) -> Reply:
 
 
 def explain(
-    operation: Operation[Any], error: Exception | None
+    operation: Operation[Any], error: Refusal | ResponseError
 ) -> Generator[Operation[Any], Any, Exception]:
     """Find out why an operation did nothing, and return the error to raise.
 
     Args:
         operation: what was sent.
-        error: what the server said, if it said anything.
+        error: what the server said; a `Refusal` if it said nothing.
     """
     at = operation.at
+    said = None if isinstance(error, Refusal) else error
     adds = operation.command[0] == "JSON.SET" and isinstance(at.steps[-1], str)
     place = at.parent() if adds else at  # what is to be added need not be there
     probe = scripted("kind", place, lambda _, reply: as_text(reply), resend=True)
     try:
         kind = yield probe._replace(at=at)
     except Refusal as silent:
-        return error if error is not None else silent
+        return said if said is not None else silent
     except KeyError as reason:
-        return error if error is not None and operation.command[0] in _ANYWAY else reason
+        return said if said is not None and operation.command[0] in _ANYWAY else reason
     except (LookupError, TypeError) as reason:
         return reason
     wants = "object" if adds else operation.wants
     if wants and kind != wants:
         return absent(at, len(place.steps), kind, operation.wants)
-    if error is not None:
-        return error
+    if said is not None and (operation.resend or "exist" not in str(said)):
+        return said  # else "could not perform this operation on a key that doesn't exist"
+    if isinstance(error, OtherKind) and operation.wants:
+        return past(at, operation.wants)
     return _back_again(at, adds)
 
 

@@ -15,6 +15,7 @@ from redisjson_dict.location import Location, normalized
 
 __all__ = [
     "FOREIGN",
+    "OtherKind",
     "Refusal",
     "absent",
     "as_text",
@@ -23,6 +24,7 @@ __all__ = [
     "is_ok",
     "missing",
     "only",
+    "past",
     "refusal",
     "text_of",
 ]
@@ -56,6 +58,10 @@ class Refusal(Exception):
     def __init__(self, words: str = "") -> None:
         super().__init__(words)
         self.words = words
+
+
+class OtherKind(Refusal):
+    """The same, because something else than the verb needs was at the place at that moment."""
 
 
 def as_text(reply: bytes | str) -> str:
@@ -176,3 +182,11 @@ def missing(at: Location) -> KeyError | IndexError:
     if isinstance(key, int):
         return IndexError(f"index {key} is out of range, in {at.describe()}")
     return KeyError(key)
+
+
+def past(at: Location, wants: str) -> Exception:
+    """Return the error for a place that held another kind at that moment, but does so no longer."""
+    words = f"{at.describe()} was not {_NEEDED[wants]} at that moment; nothing was changed"
+    if at.held and len(at.steps) == at.own:
+        return StaleLocationError(words, location=at.describe())
+    return TypeError(words)

@@ -47,7 +47,11 @@ def _many(command: Command) -> list[bytes]:
 
 
 def _spelled(part: Any) -> bytes:
-    return b"%d" % part if type(part) is int else str(part).encode()
+    if type(part) is int:
+        return b"%d" % part
+    if type(part) is str:
+        return part.encode()
+    raise TypeError(f"{type(part).__name__} is no part of a command")
 
 
 def _chunks(parts: list[bytes]) -> list[bytes]:

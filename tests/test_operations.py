@@ -4,6 +4,7 @@ import hashlib
 import random
 
 import pytest
+from redis.exceptions import ResponseError
 
 from redisjson_dict.codec import encode
 from redisjson_dict.errors import (
@@ -27,8 +28,8 @@ from redisjson_dict.operations import (
     scalars,
     values,
 )
-from redisjson_dict.refusals import explain
-from redisjson_dict.replies import Refusal
+from redisjson_dict.refusals import explain, failed
+from redisjson_dict.replies import OtherKind, Refusal
 from redisjson_dict.scripts import script
 
 FAR = 2**53
@@ -724,11 +725,71 @@ def test_unlisted_equals_are_looked_for_here(value):
 )
 def test_what_is_there_again_was_missing_then(operation, error):
     """Between a command that did nothing and the question why, another client put it back."""
-    asking = explain(operation, None)
+    asking = explain(operation, Refusal())
     probe = next(asking)
     wanted = "object" if operation.command[0] == "JSON.SET" else operation.wants or "integer"
     with pytest.raises(StopIteration) as stop:
         asking.send(wanted)
 
     assert probe.script.name == "kind"
+    assert type(stop.value.value) is error
+
+
+@pytest.mark.parametrize(
+    ("operation", "name", "sent"),
+    [
+        (scalars.toggle(CHILD), "toggle", ()),
+        (scalars.concat(CHILD, "v"), "concat", (b'"v"',)),
+        (arrays.extend(CHILD, [1]), "splice", (FAR, FAR, 1, b"1")),
+        (arrays.insert(CHILD, 0, 1), "splice", (0, 0, 1, b"1")),
+        (values.pop(CHILD.child(0)), "pop", ()),
+        (or_else(values.pop(CHILD.child(-1)), 7), "pop", ()),
+    ],
+    ids=lambda x: x.command[0] if isinstance(x, Operation) else "",
+)
+def test_a_batch_takes_the_script(operation, name, sent):
+    script_form = operation.in_batch()
+
+    tail = script_form.at.tail
+    assert script_form.command == evalsha(name, b"$.a[0]", tail, *sent)
+    assert script_form.otherwise == operation.otherwise
+    assert script_form.answers == operation.answers
+    assert script_form.writes
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [scalars.toggle(CHILD), scalars.concat(CHILD, "v"), arrays.append(HELD, 1)],
+    ids=lambda operation: operation.command[0],
+)
+def test_what_must_not_be_sent_twice_is_not_after_an_unknown_error(operation):
+    """An error may be a proxy's, which knows no more than we do what the server has done."""
+    error = ResponseError("upstream failure")
+    asking = failed(operation, error)
+    sent = []
+    with pytest.raises(ResponseError) as caught:
+        sent.append(next(asking))
+        while True:
+            sent.append(asking.send(operation.wants))
+
+    assert caught.value is error
+    assert operation not in sent
+
+
+@pytest.mark.parametrize(
+    ("operation", "error"),
+    [
+        (scalars.toggle(HELD.child("k")), TypeError),
+        (scalars.toggle(HELD.refer()), TypeError),
+        (arrays.append(HELD, 1), StaleLocationError),
+        (arrays.extend(HELD, [1]), StaleLocationError),
+        (values.pop(HELD.child(-1)), IndexError),
+    ],
+)
+def test_what_is_the_right_kind_by_now_was_another_then(operation, error):
+    asking = explain(operation, OtherKind())
+    next(asking)
+    with pytest.raises(StopIteration) as stop:
+        asking.send(operation.wants or "integer")
+
     assert type(stop.value.value) is error

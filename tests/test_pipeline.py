@@ -1599,3 +1599,40 @@ def test_empty_update_inside(d: RedisJSONDict) -> None:
         d["x"] = 1
 
     assert d.to_python() == {"x": 1}
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "error"),
+    [
+        (lambda b: b["w"].toggle("n"), lambda b: b.delete("w"), TypeError),
+        (lambda b: b["w"]["n"].extend([1]), lambda b: b["w"]["n"].set([]), TypeError),
+        (lambda b: b["w"]["n"].insert(0, 1), lambda b: b["w"]["n"].set([]), TypeError),
+        (lambda b: b["w"].concat("n", "x"), lambda b: b["w"]["n"].set("y"), TypeError),
+        (lambda b: b["gone"].insert(0, 1), lambda b: b.set("gone", []), KeyError),
+        (lambda b: b["w"]["l"].pop(), lambda b: b["w"]["l"].append(1), IndexError),
+    ],
+)
+def test_error_is_of_the_moment_not_of_the_end(d, first, then, error) -> None:
+    """What comes later in a batch does not change what is said of an earlier verb."""
+    d["w"] = {"n": 1, "l": []}
+    with pytest.raises(PipelineError), d.pipeline() as batch:
+        promise = first(batch)
+        then(batch)
+
+    with pytest.raises(error):
+        promise.result()
+
+
+def test_default_of_a_pop_holds_although_something_comes_later(d) -> None:
+    with d.pipeline() as batch:
+        promise = batch["q"].pop(-1, "default")
+        batch["q"] = [1, 2]
+
+    assert promise.result() == "default"
+    assert d["q"].to_python() == [1, 2]
+
+
+@pytest.mark.parametrize("replicas", [1.0, "1", None])
+def test_replicas_are_counted_by_an_integer(d, replicas) -> None:
+    with pytest.raises(TypeError):
+        d.pipeline(replicas=replicas)

@@ -459,3 +459,67 @@ def test_a_loss_leaves_no_connection_borrowed(
     assert len(pool._in_use_connections) == 0
     assert len(pool._available_connections) == 1
     assert truth["doc", "l"].to_python() == [3, 1, 2, *[9] * 5]
+
+
+class Alarmed:
+    """A socket whose user gets a signal, with a handler that raises, just when all was sent."""
+
+    def __init__(self, socket: Any, error: type[Exception]) -> None:
+        self._socket, self._error = socket, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
+
+    def sendall(self, data: bytes) -> None:
+        self._socket.sendall(data)
+        raise self._error("the alarm of a program's own")
+
+
+@pytest.mark.parametrize("error", [TimeoutError, OSError])
+@pytest.mark.parametrize("options", ["default", "retry", "single"])
+def test_handler_of_signals_that_raises_leaves_the_outcome_unknown(
+    connect: Any, truth: RedisJSONDict, prefix: str, options: str, error: type[Exception]
+):
+    """redis-py takes what it raises for the socket's: as if nothing had been sent."""
+    user = connect(**CLIENTS[options])
+    d = RedisJSONDict(user, prefix)
+    assert d["other"] == 7
+    connection = user.connection or user.connection_pool._available_connections[-1]
+    connection._sock = Alarmed(connection._sock, error)
+    with pytest.raises(LOST) as caught:
+        d.at("doc", "keep").append(9)
+
+    assert "outcome unknown" in notes(caught.value)
+    assert truth["doc", "keep"].to_python() in ([0], [0, 9])
+    d.at("doc", "keep").append(1)
+    assert truth["doc", "keep"].to_python() in ([0, 1], [0, 9, 1])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda d: d.at("doc", "keep").append(9),
+        lambda d: put("n", 5)(d["doc"]),
+        lambda d: put("other", 8)(d),
+    ],
+    ids=["append", "set", "assign"],
+)
+def test_note_is_not_of_what_the_caller_was_handling(
+    relay: Relay, connect: Any, truth: RedisJSONDict, prefix: str, call: Call
+):
+    """As in a program that fails over: it handles a refusal when its connection breaks."""
+    d = RedisJSONDict(connect(retry=Retry(NoBackoff(), 0)), prefix)
+    assert d["other"] == 7
+    place = d["doc"]  # read before replies are lost
+    assert place["n"] == 1
+    try:
+        raise redis.exceptions.ReadOnlyError("of another client")
+    except redis.exceptions.ReadOnlyError:
+        with (
+            relay.losing(b"\r\n", "close", times=99),
+            pytest.raises(redis.ConnectionError) as caught,
+        ):
+            call(d)
+
+    assert "outcome unknown" in notes(caught.value) or "changed nothing" in notes(caught.value)
+    assert "refused" not in notes(caught.value)

@@ -65,7 +65,13 @@ def names_in_sources():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.args:
                 name = node.args[0]
                 either = [name.body, name.orelse] if isinstance(name, ast.IfExp) else [name]
-                if node.func.id in MAKERS:
+                if node.func.id == "partial" and len(node.args) > 1:  # of one of them
+                    name = node.args[1]
+                    either = [name]
+                    maker = node.args[0].id if isinstance(node.args[0], ast.Name) else ""
+                else:
+                    maker = node.func.id
+                if maker in MAKERS:
                     yield from (one.value for one in either if isinstance(one, ast.Constant))
 
 

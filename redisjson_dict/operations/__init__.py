@@ -19,6 +19,7 @@ from redisjson_dict.errors import (
 )
 from redisjson_dict.location import DEPTH_LIMIT, Location, Step, is_writable, segment
 from redisjson_dict.replies import (
+    OtherKind,
     Refusal,
     Reply,
     absent,
@@ -110,6 +111,8 @@ class Operation(NamedTuple, Generic[T]):
             not run the command.
         answers: whether it changes something and its result is what the caller is after.
         absent: the errors that `otherwise` stands for.
+        in_batch: makes the same as a script, for a batch: it says in its turn why it does nothing,
+            which is too late to ask when the whole batch has been executed.
     """
 
     at: Location
@@ -122,6 +125,7 @@ class Operation(NamedTuple, Generic[T]):
     fallback: Flow[T] | None = None
     answers: bool = False
     absent: tuple[type[Exception], ...] = ABSENT
+    in_batch: Callable[[], Operation[T]] | None = None
 
     @property
     def writes(self) -> bool:
@@ -249,8 +253,10 @@ def concerned(_: Location, reply: Reply) -> None:
     Raises:
         Refusal: no place matched, or one that holds another kind of value.
     """
-    if not reply or reply[0] is None:
+    if not reply:
         raise Refusal
+    if reply[0] is None:
+        raise OtherKind
 
 
 def same(_: Location, reply: Reply) -> Any:
@@ -277,8 +283,17 @@ def or_else(
     """Return a verb that gives `otherwise` instead of an error that says: it is not there."""
     if isinstance(verb, Flow):
         return _flow_or_else(verb, otherwise, absent)
+    return _operation_or_else(verb, otherwise, absent)
+
+
+def _operation_or_else(
+    verb: Operation[T], otherwise: Any, absent: tuple[type[Exception], ...]
+) -> Operation[Any]:
     slowly = verb.fallback and _flow_or_else(verb.fallback, otherwise, absent)
-    return Operation(*verb[:6], otherwise, slowly, verb.answers, absent)  # _replace is slow
+    script = verb.in_batch
+    in_batch = script and (lambda: _operation_or_else(script(), otherwise, absent))
+    # _replace is slow
+    return Operation(*verb[:6], otherwise, slowly, verb.answers, absent, in_batch)
 
 
 def _flow_or_else(flow: Flow[T], otherwise: Any, absent: tuple[type[Exception], ...]) -> Flow[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 
 from redisjson_dict.codec import decode, encode, whole
@@ -119,27 +120,19 @@ def set_slice(at: Location, start: int, stop: int, values: Iterable[Any]) -> Ver
     slowly = revise(at, act, "array")
     if not at.writable or len(texts) > _MANY:
         return slowly
-    if texts and not repairs and start == stop == 0:  # elsewhere JSON.ARRINSERT does not clamp
-        command = ("JSON.ARRINSERT", at.key, at.path, 0, *texts)
-        return Operation(at, command, concerned, wants="array")
-    if texts and not repairs and start == stop == _FAR:
-        command = ("JSON.ARRAPPEND", at.key, at.path, *texts)
-        return Operation(at, command, concerned, wants="array")
     needed: list[Any] = []
     for number, repair in repairs:
         needed += [number, *repair_arguments(at, (repair,))]
-    return scripted(
-        "splice",
-        at,
-        nothing,
-        start,
-        stop,
-        len(texts),
-        *texts,
-        *needed,
-        wants="array",
-        fallback=slowly,
-    )
+    arguments = (start, stop, len(texts), *texts, *needed)
+    script = partial(scripted, "splice", at, nothing, *arguments, wants="array", fallback=slowly)
+    command: tuple[Any, ...] = ("JSON.ARRAPPEND", at.key, at.path, *texts)
+    if start == stop == 0:
+        command = ("JSON.ARRINSERT", at.key, at.path, 0, *texts)
+    elif not start == stop == _FAR:  # where JSON.ARRINSERT does not clamp
+        return script()
+    if not texts or repairs:
+        return script()
+    return Operation(at, command, concerned, wants="array", in_batch=script)
 
 
 def assign_slice(at: Location, part: slice, values: Iterable[Any]) -> Verb[None]:

@@ -17,6 +17,7 @@ from redisjson_dict.operations import (
     concerned,
     encode_at,
     kind_of,
+    nothing,
     repair_arguments,
     revise,
     scripted,
@@ -113,7 +114,8 @@ def toggle(at: Location) -> Verb[bool]:
     if not at.writable:
         return revise(at, lambda value: (not value, not value), "boolean")
     command = ("JSON.TOGGLE", at.key, at.path)
-    return Operation(at, command, _toggled, wants="boolean", answers=True)
+    script = partial(scripted, "toggle", at, _flag, wants="boolean", answers=True)
+    return Operation(at, command, _toggled, wants="boolean", answers=True, in_batch=script)
 
 
 def concat(at: Location, text: str) -> Verb[None]:
@@ -124,7 +126,12 @@ def concat(at: Location, text: str) -> Verb[None]:
     if not at.writable:
         return revise(at, lambda value: (None, value + decode(encoded.text)), "string")
     command = ("JSON.STRAPPEND", at.key, at.path, encoded.text)
-    return Operation(at, command, concerned, wants="string")
+    script = partial(scripted, "concat", at, nothing, encoded.text, wants="string")
+    return Operation(at, command, concerned, wants="string", in_batch=script)
+
+
+def _flag(_: Location, reply: Reply) -> bool:
+    return bool(reply)
 
 
 def _toggled(at: Location, reply: Reply) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from redisjson_dict.codec import HEAVY, decode
@@ -124,10 +125,11 @@ def pop(at: Location) -> Verb[Any]:
     """Remove a member or an element and return it as plain data."""
     if not at.writable:
         return revise(at.parent(), lambda holder: _without(at, holder), blamed=at)
-    if at.tail[-1:] in _ENDS:  # elsewhere JSON.ARRPOP takes the nearest element
-        command = ("JSON.ARRPOP", at.key, at.parent().path, at.steps[-1])
-        return Operation(at, command, _popped, answers=True)
-    return scripted("pop", at, _content, answers=True)
+    script = partial(scripted, "pop", at, _content, answers=True)
+    if at.tail[-1:] not in _ENDS:  # where JSON.ARRPOP takes the nearest element
+        return script()
+    command = ("JSON.ARRPOP", at.key, at.parent().path, at.steps[-1])
+    return Operation(at, command, _popped, answers=True, in_batch=script)
 
 
 def length(at: Location, wants: str = "") -> Verb[int]:

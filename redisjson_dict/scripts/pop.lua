@@ -5,8 +5,8 @@ local last = ARGV[ARGV[2] + 2]
 if path and ARGV[2] ~= '0' and path ~= '$' .. last then -- for what is at the root see `erase`
   local text = redis.pcall('JSON.GET', KEYS[1], path)
   if type(text) == 'string' and text ~= '[]' then
-    redis.call('JSON.DEL', KEYS[1], path)
-    return text
+    local removed = redis.pcall('JSON.DEL', KEYS[1], path)
+    if type(removed) == 'number' and removed > 0 then return text end
   end
 end
 -- needs: place, erase
