@@ -125,16 +125,16 @@ def encode_many(values: list[Any]) -> list[bytes] | None:
     None where one of them needs more than a spelling: then `encode` each.
     """
     copied = _settled(values, -1)
-    kinds = None if copied is None else _survey(copied, -1)
-    if copied is None or kinds is None:
+    survey = None if copied is None else _survey(copied, -1)
+    if copied is None or survey is None:
         return None
     try:
         texts = [orjson.dumps(value, None, _OPTIONS) for value in copied]
     except TypeError:
         return None
-    if float not in kinds:
+    if not survey:
         return texts
-    if any([b"null" in text for text in texts]) and not _is_finite(copied):
+    if any([b"null" in text for text in texts]) and not _are_finite(survey):
         return None
     respelled = [respell(text) for text in texts]
     return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
@@ -202,16 +202,16 @@ def is_live(value: Any) -> bool:
 def _encode_container(value: Any, depth: int) -> Encoded | None:
     """Encode JSON's own types; None when something else is among them."""
     value = _settled(value, depth)
-    kinds = None if value is None else _survey(value, depth)
-    if kinds is None:
+    survey = None if value is None else _survey(value, depth)
+    if survey is None:
         return None
     try:
         text = orjson.dumps(value, None, _OPTIONS)
     except TypeError:
         return None
-    if float not in kinds:
+    if not survey:
         return Encoded(text)
-    if b"null" in text and not _is_finite(value):
+    if b"null" in text and not _are_finite(survey):
         return None
     return _exact(value, text)
 
@@ -252,34 +252,33 @@ _ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
 }
 
 
-def _survey(value: Any, depth: int) -> set[type] | None:
+def _survey(value: Any, depth: int) -> list[Sequence[Any]] | None:
     """Look at every item, level by level.
 
     Returns:
-        The types that occur; None when the value is not plainly storable and must be walked.
+        The levels that hold floats; None when the value is not plainly storable and must be walked.
     """
-    items = [value]
-    found: set[type] = set()
+    items: Sequence[Any] = [value]
+    with_floats: list[Sequence[Any]] = []
     for _ in range(depth, _LEVELS):
         kinds = set(map(type, items))
         if not kinds <= _COMMON:
             return None
-        found |= kinds
+        if float in kinds:
+            with_floats.append(items)
         if not kinds & _CONTAINERS:
-            return found
+            return with_floats
         if len(items) > _WIDE:
             _check_crowd(value, items)
         items = get_referents(*items)
     return None
 
 
-def _is_finite(value: Any) -> bool:
-    """Return whether no NaN and no infinity, which orjson writes as null, is among the items."""
-    items = [value]
-    while items:
+def _are_finite(levels: list[Sequence[Any]]) -> bool:
+    """Return whether there is no NaN and no infinity, which orjson writes as null, among items."""
+    for items in levels:
         if not all(map(math.isfinite, [item for item in items if type(item) is float])):
             return False
-        items = get_referents(*items)
     return True
 
 
@@ -329,7 +328,7 @@ def _detach(level: list[Any], seen: list[Any]) -> list[Any]:
     return below
 
 
-def _check_crowd(value: Any, items: list[Any]) -> None:
+def _check_crowd(value: Any, items: Sequence[Any]) -> None:
     """Refuse what is small only because it holds the same containers again and again."""
     crowd = [id(item) for item in items if type(item) in _CONTAINERS]
     if (

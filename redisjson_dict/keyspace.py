@@ -92,15 +92,15 @@ class Keyspace:
     def ours(self, keys: list[bytes]) -> list[bytes]:
         """Return those of scanned keys that are UTF-8: no others are ours."""
         try:
-            b"\n".join(keys).decode()
+            b"\n".join(keys).decode()  # one call for all
         except UnicodeDecodeError:
             return [key for key in keys if _is_text(key)]
         return keys
 
     def names(self, keys: list[bytes]) -> list[str]:
         """Return the names of documents by their Redis keys."""
-        size = len(self._prefix)
-        return [key[size:].decode() for key in keys]
+        size = len(self._prefix.decode())
+        return [key[size:] for key in map(bytes.decode, keys)]
 
     def places(self, keys: list[bytes]) -> list[Location]:
         """Return the places of documents by their Redis keys."""

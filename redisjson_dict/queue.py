@@ -306,7 +306,10 @@ def confirm(queue: Queue, replies: list[Any]) -> None:
 def _size_of(operation: Operation[Any]) -> int:
     """Return about how many bytes an operation has on the wire and in the server's queue."""
     command = operation.command
-    return 64 * len(command) + sum([len(part) for part in command if type(part) is bytes])
+    try:
+        return 64 * len(command) + sum(map(len, command))
+    except TypeError:  # there are numbers
+        return 64 * len(command) + sum([len(part) for part in command if type(part) is bytes])
 
 
 def name_of(operation: Operation[Any]) -> str:

@@ -255,9 +255,12 @@ def look(space: Keyspace, keys: list[bytes], more: bool) -> Flow[View]:
 
 def content(space: Keyspace, keys: list[bytes], found: list[Any]) -> list[tuple[str, Any]]:
     """Return the names and values of what was found under scanned keys; a foreign key has none."""
+    pairs = zip(space.names(keys), found, strict=True)
+    if {type(MISSING), NotADocumentError}.isdisjoint(map(type, found)):  # as nearly always
+        return list(pairs)
     return [
         (name, value)
-        for name, value in zip(space.names(keys), found, strict=True)
+        for name, value in pairs
         if value is not MISSING and type(value) is not NotADocumentError
     ]
 
