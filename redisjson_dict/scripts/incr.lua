@@ -4,9 +4,11 @@
 -- a new document, repairs. Replies the new value; {'>'} where doubles are not enough to tell what it
 -- will be.
 local text = path and redis.pcall('JSON.GET', KEYS[1], path)
-local now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
+local now = type(text) == 'string' and tonumber(string.sub(text, 2, -2))
 local amount = tonumber(ARGV[ARGV[2] + 3])
-if now and amount and math.abs(now) <= 2 ^ 52 and math.abs(now + amount) <= 2 ^ 52 then
+local sum = now and amount and now + amount
+local most = 2 ^ 52
+if sum and now <= most and now >= -most and sum <= most and sum >= -most then
   return redis.call('JSON.NUMINCRBY', KEYS[1], path, ARGV[ARGV[2] + 3])
 end
 -- needs: place, repair, lifetime, rights
@@ -16,7 +18,7 @@ if type(text) == 'table' then -- a foreign key, or a user who may not
   local why = absence()
   return why[1] == '!' and why or text
 end
-now = type(text) == 'string' and tonumber(string.match(text, '^%[(%-?%d.*)%]$'))
+now = type(text) == 'string' and tonumber(string.sub(text, 2, -2))
 if not now then
   local why = absence()
   if why[1] ~= '?' or why[2] == steps then return why end -- not to be read, or no number
@@ -31,6 +33,6 @@ if not now then
   return redis.call('JSON.GET', key, path)
 end
 if not amount then return {'>'} end -- no spelling carries it
-local sum = now + amount
-if math.abs(now) > 2 ^ 52 or math.abs(sum) > 2 ^ 52 then return {'>'} end
+sum = now + amount
+if math.abs(now) > most or math.abs(sum) > most then return {'>'} end
 return redis.call('JSON.NUMINCRBY', key, path, ARGV[first])
