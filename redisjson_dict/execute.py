@@ -136,6 +136,16 @@ class Shell:
         if self.batches and self.batch() is not None:
             raise PipelineError(f"{name} must read before it writes: do it outside of the batch")
 
+    def hint(self, verb: Verb[Any], error: KeyError) -> None:
+        """Say of what is missing that it is queued, if the caller is in a batch that has it."""
+        batch = self.batch() if self.batches else None
+        if batch is not None and batch.concerns(verb.at.key):
+            error.add_note(
+                f"writes to {verb.at.name!r} are queued in the open pipeline, and reads see the "
+                "state before: write through the batch, as in batch['run']['log'].append(1), or "
+                "by d.at(...)"
+            )
+
     def shown(self, result: Any) -> Any:
         """Return a result as a reader gets it."""
         if type(result) is Container:
@@ -166,6 +176,9 @@ class Blocking(Shell):
             result = self._ask(verb)
         except FAILURES as error:
             result = self._drive(failed(verb, error))
+        except KeyError as error:
+            self.hint(verb, error)
+            raise
         if result is UNDONE:
             return self.shown(self._drive(slowly(verb)))
         return self.shown(result)
@@ -320,6 +333,9 @@ class Awaiting(Shell):
             result = await self._ask(verb)
         except FAILURES as error:
             result = await self._drive(failed(verb, error))
+        except KeyError as error:
+            self.hint(verb, error)
+            raise
         if result is UNDONE:
             return self.shown(await self._drive(slowly(verb)))
         return self.shown(result)

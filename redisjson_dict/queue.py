@@ -175,6 +175,10 @@ class Queue:
         """Whether its block is gone without having ended it, as an interrupt at its edge may do."""
         return self._block() is None
 
+    def concerns(self, key: bytes) -> bool:
+        """Return whether something is queued for a document."""
+        return any(operation.at.key == key for operation, _ in self.entries)
+
     def drop(self, first: int) -> None:
         """Give up the operations from one on."""
         self._size -= sum([_size_of(operation) for operation, _ in self.entries[first:]])

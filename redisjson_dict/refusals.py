@@ -13,7 +13,7 @@ from redis.exceptions import ConnectionError, NoPermissionError, ResponseError, 
 from redisjson_dict.errors import JSONModuleMissingError, StaleLocationError
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, scripted
+from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, documents, scripted
 from redisjson_dict.queue import name_of
 from redisjson_dict.replies import (
     OtherKind,
@@ -164,8 +164,8 @@ def where(operation: Operation[Any]) -> str:
 
 def json_probe(space: Keyspace) -> Operation[Any]:
     """Return a read that fails on a server without JSON commands."""
-    at = space.document("")  # the prefix is a key that a user of these documents may ask for
-    return Operation(at, ("JSON.TYPE", at.key, b"$"), _raw, resend=True)
+    # The prefix itself is a key that a user of these documents may ask for, whatever it holds.
+    return documents.contains(space.document(""))
 
 
 def unscanned(space: Keyspace, error: ResponseError) -> Asking[None]:
@@ -173,7 +173,11 @@ def unscanned(space: Keyspace, error: ResponseError) -> Asking[None]:
     wanted = f"in SCAN for the Redis keys {space.pattern!r}"
     error.add_note(f"{wanted}; it was refused, so nothing was changed by it")
     if not _is_state(error):  # Valkey does not know the type without JSON
-        yield json_probe(space)
+        probe = json_probe(space)
+        try:
+            yield probe
+        except ResponseError as unknown:
+            yield from failed(probe, unknown)
 
 
 def _raw(_: Location, reply: Reply) -> Reply:

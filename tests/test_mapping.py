@@ -612,3 +612,18 @@ def test_one_document_as_deep_as_can_be_read_spares_the_others(d, client, prefix
     while value:
         levels, value = levels + 1, value[0]
     assert levels == 1022
+
+
+@pytest.mark.parametrize("fill", ["set", "hset"])
+def test_foreign_key_of_the_prefix_itself_is_invisible(client, prefix, fill) -> None:
+    """As the key "" of another store under the same prefix."""
+    client.set(prefix, "x") if fill == "set" else client.hset(prefix, "f", "x")
+    d = RedisJSONDict(client, prefix)
+
+    assert (len(d), list(d), bool(d), d.to_python(), d == {}) == (0, [], False, {}, True)
+    assert "" not in d
+    assert repr(d) == "{}"
+    with pytest.raises(KeyError):
+        d.popitem()
+    d.clear()
+    assert client.exists(prefix)

@@ -1636,3 +1636,15 @@ def test_default_of_a_pop_holds_although_something_comes_later(d) -> None:
 def test_replicas_are_counted_by_an_integer(d, replicas) -> None:
     with pytest.raises(TypeError):
         d.pipeline(replicas=replicas)
+
+
+def test_missing_document_that_is_queued_is_hinted_at(d) -> None:
+    with d.pipeline():
+        d["q"] = {"a": [1]}
+        with pytest.raises(KeyError) as hinted:
+            d["q"]["a"].append(2)
+        with pytest.raises(KeyError) as plain:
+            d["other"]
+
+    assert "queued in the open pipeline" in " ".join(hinted.value.__notes__)
+    assert not hasattr(plain.value, "__notes__")
