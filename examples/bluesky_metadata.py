@@ -65,7 +65,11 @@ class Thermometer:
 
 
 def engine(md: RedisJSONDict) -> RunEngine:
-    """Return an engine whose metadata is the dict itself: what one sets, all see."""
+    """Return an engine whose metadata is the dict itself: what one sets, all see.
+
+    The first engine ever starts the counter where scan ids have come to without it.
+    """
+    md.setdefault("last_scan_id", md.get("scan_id", 0))
     ids = ScanIds()
     return RunEngine(md, scan_id_source=ids.source, md_normalizer=ids.normalize)
 

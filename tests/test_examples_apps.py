@@ -77,6 +77,19 @@ def test_engine_metadata_is_the_dict(d):
     assert d["versions"]["bluesky"]
 
 
+def test_engine_goes_on_from_a_migrated_scan_id(d):
+    pytest.importorskip("bluesky", reason="bluesky is not installed: the extra [examples] has it")
+    example = load("bluesky_metadata")
+    starts = []
+    d["scan_id"] = 41
+    for _ in range(2):
+        RE = example.engine(d)
+        RE.subscribe(lambda _, document: starts.append(document), "start")
+        RE(example.count([example.Thermometer()], num=1))
+
+    assert [start["scan_id"] for start in starts] == [42, 43]
+
+
 def test_killed_worker_loses_nothing_acknowledged(url, client, d):
     d["theirs"] = 1
     done = run("worker_pool", url)

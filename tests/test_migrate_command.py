@@ -169,6 +169,8 @@ def test_files(run, tmp_path, prefix, new):
         (["--from-url", "redis://127.0.0.1:1"], Code.ERROR, "127.0.0.1:1"),
         (["--from", "shelve", "--prefix", "/nowhere"], Code.ERROR, "/nowhere"),
         (["--from", "json", "--from-url", "redis://127.0.0.1:1"], Code.USAGE, "--from-url"),
+        (["--from", "json", "--table", "unnamed"], Code.USAGE, "--table is for sqlitedict"),
+        (["--values", "pickle"], Code.USAGE, "--values is for sqlitedict"),
         (["--from", "pottery"], Code.USAGE, "pottery"),
         (["--to", "\udcff"], Code.ERROR, "surrogate"),
     ],
@@ -189,6 +191,33 @@ def test_overlap_is_an_error(run, old, words, prefix):
 
     assert result.exit_code == Code.ERROR
     assert "neither's beginning" in result.stderr
+
+
+def test_wrong_prefix_is_told(run, words):
+    result = run(*words)
+
+    assert result.exit_code == Code.OK
+    assert "nothing is there under" in result.stdout
+    assert "nothing is there under" in json.loads(run(*words, "--json").stdout)["hint"]
+
+
+def test_reader_that_has_gone_is_no_error(url, old, new, words):
+    old["k"] = 1
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "redisjson_dict", "migrate", *words, "--url", url],
+            stdin=subprocess.DEVNULL,
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            timeout=30,
+        )
+    finally:
+        os.close(writing)
+
+    assert (done.returncode, done.stderr) == (141, b"")
+    assert new["k"] == 1
 
 
 def test_help_names_the_codes(run):

@@ -21,6 +21,7 @@ from redis_json_dict import RedisJSONDict as OldRedisJSONDict
 from redisjson_dict import PipelineError, RedisJSONDict
 from redisjson_dict.migration import (
     CONVERSIONS,
+    OUTCOMES,
     Item,
     Problem,
     RedisDictSource,
@@ -581,6 +582,25 @@ def test_text_that_redis_dict_cannot_read_is_refused(client, tagged, tagged_sour
     assert "redis-dict" in why(report, "k")
 
 
+@pytest.mark.parametrize(
+    "text", ['{"a": 1}', '["a:b"]', '"a: b"', "1:2", ":", '{"x": "' + "y" * 99]
+)
+def test_text_of_another_writer_is_not_taken_for_a_type(client, tagged, tagged_source, new, text):
+    client.set(f"{tagged.namespace}:k", text)
+
+    reason = why(migrate(tagged_source, new), "k")
+
+    assert "redis-dict has not written it" in reason
+    assert "registered" not in reason
+    assert len(reason) < 150
+
+
+def test_generic_class_may_be_registered(client, tagged, tagged_source, new):
+    client.set(f"{tagged.namespace}:k", "Box[int]:1")
+
+    assert "'Box[int]' is none of redis-dict's own types" in why(migrate(tagged_source, new), "k")
+
+
 def test_document_is_foreign_to_redis_dict(client, tagged, tagged_source, new):
     RedisJSONDict(client, f"{tagged.namespace}:")["k"] = 1
 
@@ -671,6 +691,78 @@ def test_cluster_is_read_and_written(client, prefix, source, old):
 def test_migration_does_not_join_a_batch(source, new):
     with pytest.raises(PipelineError), new.pipeline():
         migrate(source, new)
+
+
+@pytest.mark.parametrize(
+    ("kind", "prefix_of", "told"),
+    [
+        (RedisJSONDictSource, "{}none:", "with its colon"),
+        (RedisDictSource, "{}none:", "without its colon"),
+    ],
+)
+def test_nothing_there_is_told(client, prefix, new, kind, prefix_of, told):
+    source = kind(client, prefix_of.format(prefix))
+
+    report = migrate(source, new, dry_run=True)
+
+    assert report.ok
+    assert report.hint.startswith(f"nothing is there under {source.prefix!r}")
+    assert told in report.hint
+    assert report.hint in report.lines()
+    assert report.to_python()["hint"] == report.hint
+
+
+def test_something_there_needs_no_hint(client, old, source, new):
+    client.hset(old._prefix + "hash", "f", 1)
+
+    assert migrate(source, new).hint == ""
+    assert migrate(Given(), new).hint == "nothing is in it"
+
+
+@pytest.mark.parametrize("given", [{"a": 1}, "state.json", 5, [("a", 1)]])
+def test_what_is_no_source_is_refused(new, given):
+    with pytest.raises(TypeError, match="source must be one such as RedisDictSource"):
+        migrate(given, new)
+
+    assert len(new) == 0
+
+
+def test_what_is_no_dict_is_refused(client, source):
+    for given in ({}, client, source):
+        with pytest.raises(
+            TypeError, match=f"d must be a RedisJSONDict, not {type(given).__name__}"
+        ):
+            migrate(source, given)
+
+
+@pytest.mark.parametrize("kind", [RedisDictSource, RedisJSONDictSource])
+def test_swapped_arguments_of_a_source_are_refused(client, kind):
+    with pytest.raises(TypeError, match=r"client must be .*; not str"):
+        kind("own", client)
+    with pytest.raises(TypeError, match=r"(prefix|namespace) must be str, not bytes"):
+        kind(client, b"own")
+
+
+def test_headings_of_the_report(client, old, source, new):
+    client.hset(old._prefix + "hash", "f", 1)
+    lines = list(migrate(source, new).lines())
+    assert "Not carried:" not in lines
+    assert "Not the old program's data, left alone:" in lines
+
+    client.set(old._prefix + "bad", "bad")
+    lines = list(migrate(source, new).lines(1))
+    assert lines[lines.index("Not carried:") + 1].startswith("  'bad'")
+    assert "Not the old program's data, left alone:" not in lines
+    assert lines[-1] == "  and 1 more"
+
+
+def test_page_explains_the_report():
+    """Each member of the JSON report, and each outcome, in the table of docs/migration.md."""
+    text = (Path(__file__).parents[1] / "docs" / "migration.md").read_text(encoding="utf-8")
+    table = text.partition("the report is one object:")[2].partition("\n### ")[0]
+
+    assert not [name for name in Report("", "").to_python() if f"`{name}`" not in table]
+    assert not [outcome for outcome in OUTCOMES if f"`{outcome}`" not in table]
 
 
 def test_report_in_words_and_as_data(client, old, source, new):

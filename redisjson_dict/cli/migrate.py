@@ -84,10 +84,14 @@ def migrate(
         str | None,
         typer.Option(help="The server of the old data, if it is another.", show_default=False),
     ] = None,
-    table: Annotated[str, typer.Option(help="The table of a sqlitedict.")] = "unnamed",
+    table: Annotated[
+        str | None,
+        typer.Option(help="The table of a sqlitedict.", show_default="unnamed"),
+    ] = None,
     values: Annotated[
-        Values, typer.Option(help="How the values of a sqlitedict are encoded.")
-    ] = Values.PICKLE,
+        Values | None,
+        typer.Option(help="How the values of a sqlitedict are encoded.", show_default="pickle"),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be done; write nothing.")
     ] = False,
@@ -103,15 +107,14 @@ def migrate(
 ) -> None:
     """Carry the data of another store into documents; the old data are left as they are.
 
-    A second run goes on where one was interrupted. Exit codes: 0 all is there now, 1 an error,
-    2 wrong usage, 5 something was not carried.
+    A second run goes on where one was interrupted. Exit codes: 0 all is there now (also when
+    there was nothing), 1 an error, 2 wrong usage, 5 something was not carried.
     """
     server: str = url or getattr(context.find_root().obj, "url", None) or _URL
     with _told(), ExitStack() as stack:
+        _check_options(kind, from_url, table, values)
         client = stack.enter_context(_client(server))
         old = stack.enter_context(_client(from_url)) if from_url else client
-        if from_url and kind not in _STORES:
-            _fail("--from-url is for redis-json-dict and redis-dict only", Code.USAGE)
         source = _source(kind, prefix, old, table, values)
         if not (dry_run or yes):
             replacing = ", and replace those that differ" if overwrite else ""
@@ -127,7 +130,19 @@ def migrate(
         raise typer.Exit(Code.NOT_CARRIED)
 
 
-def _source(kind: Kind, where: str, client: redis.Redis, table: str, values: Values) -> Source:
+def _check_options(
+    kind: Kind, from_url: str | None, table: str | None, values: Values | None
+) -> None:
+    if from_url and kind not in _STORES:
+        _fail("--from-url is for redis-json-dict and redis-dict only", Code.USAGE)
+    for option, value in (("--table", table), ("--values", values)):
+        if value is not None and kind is not Kind.SQLITEDICT:
+            _fail(f"{option} is for sqlitedict only, not for {kind}: leave it out", Code.USAGE)
+
+
+def _source(
+    kind: Kind, where: str, client: redis.Redis, table: str | None, values: Values | None
+) -> Source:
     if kind is Kind.REDIS_JSON_DICT:
         return RedisJSONDictSource(client, where)
     if kind is Kind.REDIS_DICT:
@@ -136,6 +151,7 @@ def _source(kind: Kind, where: str, client: redis.Redis, table: str, values: Val
         return ShelveSource(where)
     if kind is Kind.JSON:
         return JSONSource(where)
+    table = "unnamed" if table is None else table
     if values is Values.JSON:
         return SqliteDictSource(where, table, json.loads)
     return SqliteDictSource(where, table)
@@ -176,6 +192,8 @@ def _told() -> Iterator[None]:
     """Say in one line what ended the command, instead of a traceback."""
     try:
         yield
+    except BrokenPipeError:  # nobody reads the report any more: the program exits with 141
+        raise
     except (RedisError, RedisJSONDictError, OSError) as error:
         notes = getattr(error, "__notes__", [])
         again = "what was carried before stays: the same command goes on from there"

@@ -9,7 +9,7 @@ finds them there and skips them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import orjson
@@ -31,6 +31,7 @@ __all__ = ["migrate"]
 
 Progress = Callable[[Report], object]
 
+_SOURCE = "source must be one such as RedisDictSource(client, namespace), which gives Items"
 _PAGE = 250  # items
 _PAGE_BYTES = 8 * 1024 * 1024  # a server stores them in a fraction of a second
 _ELSEWHERE = "; convert it, or pass default="  # what to do where one's own program stores a value
@@ -105,10 +106,12 @@ def migrate(
         What became of each item. `report.ok` is whether everything is there now.
 
     Raises:
+        TypeError: the source gives no `Item`s, or `d` is no `RedisJSONDict`.
         SourceError: the source cannot be read, or its keys and those of the dict would mix.
         PipelineError: called in a block of `d.pipeline()`.
         redis.RedisError: as of any verb. What was stored before stays; call it again to go on.
     """
+    _check_types(source, d)
     d._run.refuse_in_batch("migrate")
     prefix = d._space.document("").key
     _check_overlap(source, d, prefix)
@@ -129,6 +132,8 @@ def migrate(
             if progress is not None:
                 progress(report)
     carrier.carry(page)
+    if not report.seen:
+        report.hint = source.nothing() if isinstance(source, Stored) else "nothing is in it"
     if progress is not None:
         progress(report)
     return report
@@ -146,6 +151,8 @@ class _Carrier:
 
     def prepare(self, item: Item) -> _Ready | None:
         """Return what is to be stored; complain of what cannot be."""
+        if not isinstance(item, Item):
+            raise TypeError(f"{_SOURCE}; this one gave a {type(item).__name__}")
         if isinstance(item.value, Refusal):
             outcome = "foreign" if item.value.foreign else "refused"
             self._report.complain(Problem(item.name, outcome, item.value.kind, item.value.why))
@@ -265,6 +272,13 @@ def _canonical(text: bytes) -> bytes | None:
 
 def _is_over(ends: int | None) -> bool:
     return ends is not None and ends <= time.time() * 1000 + _SKEW
+
+
+def _check_types(source: object, d: object) -> None:
+    if not isinstance(d, RedisJSONDict):
+        raise TypeError(f"d must be a RedisJSONDict, not {type(d).__name__}")
+    if not isinstance(source, Iterable):
+        raise TypeError(f"{_SOURCE}; not {type(source).__name__}")
 
 
 def _check_overlap(source: Source, d: RedisJSONDict, prefix: bytes) -> None:

@@ -20,7 +20,8 @@ class Refusal(NamedTuple):
     Attributes:
         kind: the type that it has, as its writer named it.
         why: for a person; begins after "cannot be carried:".
-        foreign: whether the old program could not have read it either: it is not its data.
+        foreign: whether it is a key of a Redis type that the old program never writes: it is not
+            its data.
     """
 
     kind: str
@@ -43,7 +44,7 @@ class Item(NamedTuple):
 
 
 class Source(Protocol):
-    """Where documents come from; anything with these three will do."""
+    """Where documents come from; anything with these three, which gives `Item`s, will do."""
 
     def __str__(self) -> str:
         """Return what it is, for a person."""

@@ -58,6 +58,7 @@ class Report:
         samples: the first few that were carried: name and JSON, shortened.
         problems: what was not carried, up to 10,000 of each outcome.
         omitted: how many more there were.
+        hint: where nothing was read, what that may come from; else empty.
     """
 
     source: str
@@ -69,10 +70,11 @@ class Report:
     samples: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     omitted: int = 0
+    hint: str = ""
 
     @property
     def ok(self) -> bool:
-        """Whether all that the old program could read is there now, or would be."""
+        """Whether all but keys of foreign types is there now, or would be; nothing may be all."""
         return not any(self.counts[outcome] for outcome in _BAD)
 
     @property
@@ -118,6 +120,7 @@ class Report:
             "samples": [{"key": key, "json": text} for key, text in self.samples],
             "problems": [problem._asdict() for problem in self.problems],
             "omitted": self.omitted,
+            "hint": self.hint,
         }
 
     def lines(self, most: int = 20) -> Iterator[str]:
@@ -130,6 +133,8 @@ class Report:
             ": what would be done; nothing was written" if self.dry_run else ""
         )
         yield f"{self.seen:>8}  read"
+        if self.hint:
+            yield self.hint
         yield from (
             f"{self.counts[o]:>8}  {text}" for o, text in OUTCOMES.items() if self.counts[o]
         )
@@ -139,10 +144,19 @@ class Report:
         if self.samples and self.dry_run:
             yield "For example:"
             yield from (f"  {name!r}: {text}" for name, text in self.samples)
-        if self.problems:
-            yield "Not carried:"
-            worst = sorted(self.problems, key=lambda problem: problem.outcome not in _BAD)
-            yield from (f"  {p.key!r} ({p.kind}): {p.why}" for p in worst[:most])
+        yield from self._problem_lines(most)
+
+    def _problem_lines(self, most: int) -> Iterator[str]:
+        bad = [problem for problem in self.problems if problem.outcome in _BAD]
+        foreign = [problem for problem in self.problems if problem.outcome not in _BAD]
+        shown = bad[:most]
+        for title, some in (
+            ("Not carried:", shown),
+            ("Not the old program's data, left alone:", foreign[: most - len(shown)]),
+        ):
+            if some:
+                yield title
+                yield from (f"  {p.key!r} ({p.kind}): {p.why}" for p in some)
         rest = len(self.problems) - most
         if rest + self.omitted > 0:
             yield f"  and {max(rest, 0) + self.omitted} more"

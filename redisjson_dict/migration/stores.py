@@ -72,6 +72,16 @@ def _states(_: Location, reply: Reply) -> list[State]:
     ]
 
 
+def _check(client: object, prefix: object, name: str) -> None:
+    if not isinstance(client, (redis.Redis, redis.RedisCluster)):
+        raise TypeError(
+            "client must be a redis.Redis or redis.RedisCluster, and comes first; "
+            f"not {type(client).__name__}"
+        )
+    if not isinstance(prefix, str):
+        raise TypeError(f"{name} must be str, not {type(prefix).__name__}")
+
+
 class Stored:
     """Redis keys with a prefix.
 
@@ -81,8 +91,10 @@ class Stored:
     """
 
     _writer = ""
+    _spelling = ""  # how the prefix is given, for who has given another
 
     def __init__(self, client: redis.Redis, prefix: str) -> None:
+        _check(client, prefix, "prefix")
         self.client = client
         self._client: Any = client  # redis-py leaves execute_command untyped
         self.prefix = prefix
@@ -91,6 +103,13 @@ class Stored:
 
     def __str__(self) -> str:
         return f"{self._writer}, Redis keys {self.prefix!r}..."
+
+    def nothing(self) -> str:
+        """Return what to tell a person where no key has the prefix."""
+        return (
+            f"nothing is there under {self.prefix!r} ({self._spelling}; the database is the "
+            "path of the URL)"
+        )
 
     def size(self) -> int | None:
         """Return None: how many keys have the prefix is known at the end only."""
@@ -169,9 +188,13 @@ class RedisJSONDictSource(Stored):
     Args:
         client: of the server that has them; only reads are sent.
         prefix: that of the old dict.
+
+    Raises:
+        TypeError: an argument is of another type.
     """
 
     _writer = "redis-json-dict"
+    _spelling = "the prefix is that of the old dict, with its colon if it has one"
 
     def _document(self, text: bytes) -> Any:
         try:
@@ -194,13 +217,18 @@ class RedisDictSource(Stored):
         namespace: that of the old dict, without the colon.
         types: the decoders of types that the program had registered by `extends_type`, by the
             types' names; each takes a text and returns a value of JSON.
+
+    Raises:
+        TypeError: an argument is of another type.
     """
 
     _writer = "redis-dict"
+    _spelling = "--prefix, in Python namespace, is the namespace without its colon"
 
     def __init__(
         self, client: redis.Redis, namespace: str = "main", types: Decoders | None = None
     ) -> None:
+        _check(client, namespace, "namespace")
         super().__init__(client, f"{namespace}:")
         self._types = dict(types or {})
 

@@ -68,7 +68,7 @@ def read(text: str, own: Decoders) -> Any:
     try:
         return _decoder(tag, own)(rest)
     except _Unknown as unknown:
-        return Refusal(str(unknown), _registered(str(unknown)))
+        return _unknown(str(unknown))
     except _UNREADABLE as error:
         return Refusal(tag, f"redis-dict could not read it either: {type(error).__name__}: {error}")
 
@@ -93,8 +93,17 @@ def _object(found: dict[str, Any], own: Decoders) -> Any:
     return _decoder(tag, own)(found["value"])
 
 
-def _registered(tag: str) -> str:
-    return (
+def _unknown(tag: str) -> Refusal:
+    if not tag.partition("[")[0].isidentifier():  # a generic class may be called Box[int]
+        why = f"redis-dict has not written it: {_beginning(tag)} is no name of a type"
+        return Refusal("text", f"{why}; is --from right?")
+    return Refusal(
+        tag,
         f"{tag!r} is none of redis-dict's own types, so a program has registered it: in Python, "
-        "RedisDictSource(types=) takes a decoder for it that returns values of JSON"
+        "RedisDictSource(types=) takes a decoder for it that returns values of JSON",
     )
+
+
+def _beginning(tag: str) -> str:
+    """Return a text on one line, shortened: where there is no type, it may be a whole value."""
+    return repr(tag) if len(tag) <= 40 else f"{tag[:40]!r}..."
