@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.util import find_spec
 
@@ -19,6 +20,8 @@ def main() -> None:
         sys.exit(1)
     from redisjson_dict.cli.app import app
 
+    if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: one write may be cut short
+        sys.stdout = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     app(prog_name="redisjson-dict")
 
 

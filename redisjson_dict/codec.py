@@ -440,7 +440,11 @@ class _Plain:
                 return self.convert(listed)
         if self._default is None:
             self._unsupported(value)
-        replaced = self._default(value)
+        try:
+            replaced = self._default(value)
+        except Exception as error:
+            error.add_note(f"raised by default= for {brief(value)}{self._place()}")
+            raise
         if replaced is value:
             self._unsupported(value)
         return self.convert(replaced)

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -755,3 +756,40 @@ def test_every_option_is_documented(name):
     options = set(re.findall(r"--[a-z][a-z-]+", run(name, "--help", COLUMNS="200").out))
 
     assert {option for option in options - {"--help"} if option not in section} == set()
+
+
+def test_unbuffered_output_is_whole(url, prefix, d, monkeypatch):
+    """Python itself loses the rest of a write that a full pipe cuts short."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", "1")
+    d["big"] = ["x" * 90] * 20_000
+    with start("get", "big", "--json", "--url", url, "--prefix", prefix) as process:
+        time.sleep(0.5)  # so that the pipe is full
+        output, _ = process.communicate(timeout=30)
+
+    assert json.loads(output) == d["big"].to_python()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("incr", "run", "z", "--by", "abc"), "--by is a number"),
+        (("set", "run", "z", "blue"), "text needs quotes of its own: '\"blue\"'"),
+    ],
+)
+def test_what_is_no_json_is_told_with_the_remedy(arguments, words):
+    done = run(*arguments)
+
+    assert done.code == Code.USAGE
+    assert words in done.err
+
+
+def test_hint_of_quotes_is_for_words_only():
+    assert "quotes of its own" not in run("set", "run", "z", '{"x":').err
+
+
+def test_malformed_url_is_told_for_the_command_line():
+    done = run("ls", "--url", "foo")
+
+    assert done.code == Code.USAGE
+    assert "redis://" in done.err
+    assert "urllib" not in done.err

@@ -570,9 +570,12 @@ def test_default_result_counts_as_a_level():
         encode(nested(127, seed=[b""]), default=lambda value: [])
 
 
-def test_default_errors_pass_through():
-    with pytest.raises(ZeroDivisionError):
-        encode([b""], default=lambda value: 1 // 0)
+def test_default_errors_pass_through_with_a_note_of_the_place():
+    with pytest.raises(ZeroDivisionError) as caught:
+        encode({"a": [b""]}, default=lambda value: 1 // 0)
+
+    assert "default=" in caught.value.__notes__[0]
+    assert "['a'][0]" in caught.value.__notes__[0]
 
 
 @given(VALUES)

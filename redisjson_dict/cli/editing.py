@@ -95,7 +95,10 @@ def incr(
     by: Annotated[str, typer.Option(help="What to add, an integer or a float.")] = "1",
 ) -> None:
     """Add to a number and print the new one; where nothing is, it starts from 0."""
-    amount = _value(by)
+    try:
+        amount = parse(by.encode())
+    except (ValueError, RecursionError) as error:
+        raise Problem(f"--by is a number, not {by!r}", Code.USAGE) from error
     if isinstance(amount, bool) or not isinstance(amount, (int, float)):
         raise Problem(f"--by is a number, not {by}", Code.USAGE)
     print_json(session.documents.incr((key, *resolve(session, key, path)), amount))
@@ -157,5 +160,5 @@ def _value(text: str) -> Any:
             return parse(sys.stdin.buffer.read())
         return parse(text.encode())
     except (ValueError, RecursionError) as error:
-        hint = "" if text == "-" else "; text needs quotes of its own: '\"blue\"'"
+        hint = f"; text needs quotes of its own: '\"{text}\"'" if text.isalpha() else ""
         raise Problem(f"{source} is not JSON: {reason(error)}{hint}", Code.USAGE) from error

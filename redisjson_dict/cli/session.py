@@ -90,7 +90,12 @@ class Session:
                 self.url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_CONNECT_SECONDS
             )
         except ValueError as error:
-            raise Problem(str(error), Code.USAGE) from error
+            what = str(error).partition(". It is not shown")[0]
+            raise Problem(
+                f"{what}. A URL is redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], rediss:// for "
+                "TLS, unix:// for a socket; special characters of a password are percent-encoded",
+                Code.USAGE,
+            ) from error
         return client
 
     @cached_property
