@@ -65,6 +65,7 @@ pygments_dark_style = "github-dark"
 html_title = f"{project} {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = [("sections.js", {"defer": "defer"})]
 html_copy_source = False
 html_show_copyright = False
 html_show_sourcelink = False
