@@ -21,7 +21,8 @@ def main() -> None:
     from redisjson_dict.cli.app import app
 
     if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: one write may be cut short
-        sys.stdout = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        whole = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115  stays
+        sys.stdout = whole
     app(prog_name="redisjson-dict")
 
 

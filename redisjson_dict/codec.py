@@ -442,7 +442,7 @@ class _Plain:
             self._unsupported(value)
         try:
             replaced = self._default(value)
-        except Exception as error:
+        except Exception as error:  # whatever the user's function raises passes on, with a note
             error.add_note(f"raised by default= for {brief(value)}{self._place()}")
             raise
         if replaced is value:

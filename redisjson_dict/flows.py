@@ -183,16 +183,13 @@ def _broken(
 
 
 def _plainly(operation: Operation[T], reply: Reply) -> T:
-    """Return what a reply means; `UNDONE` if more is to be asked, or it means an error.
-
-    Which error it is, `_kept` finds out again and tells the promise.
-    """
+    """Return what a reply means; `UNDONE` if more is to be asked, or it means an error."""
     undone: T = UNDONE
     if isinstance(reply, Exception):
         return undone
     try:
         return operation.result(reply)
-    except Exception:
+    except Exception:  # which one it is, `_kept` finds out again and tells the promise
         return undone
 
 

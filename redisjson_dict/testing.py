@@ -149,7 +149,7 @@ def assert_commands(client: Redis, prefix: str, count: int) -> Iterator[list[Com
     sent: list[Command] = []
     _load_scripts(client)
     end = f"end-{uuid.uuid4()}".encode()
-    with client.monitor() as monitor:  # type: ignore[no-untyped-call]
+    with client.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py
         yield sent
         client.echo(end)
         sent += _of_prefix(_received(monitor.connection, end), _database(client), prefix)

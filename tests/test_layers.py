@@ -37,8 +37,8 @@ INNER = {  # packages with rows of their own, which may use their neighbours abo
         {"carrying"},
     ],
     "cli": [
-        {"checks", "console", "ending", "migrate", "outline"},
-        {"jsonl", "progress", "session"},
+        {"checks", "console", "ending", "outline"},
+        {"jsonl", "migrate", "progress", "session"},
         {"contents", "failures", "rights", "steps", "storing"},
         {"editing", "importing", "listing", "serving", "tree", "watching"},
         {"doctor", "exporting"},

@@ -20,7 +20,8 @@ from sqlitedict import SqliteDict
 from typer.testing import CliRunner
 
 from redisjson_dict import RedisJSONDict
-from redisjson_dict.cli.migrate import Code, migrate
+from redisjson_dict.cli.console import Code
+from redisjson_dict.cli.migrate import migrate
 from redisjson_dict.migration import Report
 
 APP = typer.Typer()

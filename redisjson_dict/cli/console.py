@@ -38,6 +38,7 @@ class Code(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     PROBLEMS = 4
+    NOT_CARRIED = 5
     INTERRUPTED = 130
     CLOSED = 141
 

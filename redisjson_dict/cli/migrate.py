@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Annotated, NoReturn
 
 import redis
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from redisjson_dict import migration, urls
+from redisjson_dict.cli.console import Code
 from redisjson_dict.errors import RedisJSONDictError
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.migration import (
@@ -28,21 +29,11 @@ from redisjson_dict.migration import (
     SqliteDictSource,
 )
 
-__all__ = ["Code", "Kind", "Values", "migrate"]
+__all__ = ["Kind", "Values", "migrate"]
 
 _URL = "redis://localhost:6379"
 _SOCKET_SECONDS = 60.0  # a large document takes a server longer than redis-py waits
 _CONNECT_SECONDS = 5.0
-
-
-class Code(IntEnum):
-    """What the process exits with."""
-
-    OK = 0
-    ERROR = 1
-    USAGE = 2
-    NOT_CARRIED = 5
-    INTERRUPTED = 130
 
 
 class Kind(StrEnum):
