@@ -470,6 +470,28 @@ def test_doctor_exits_with_its_code_for_a_problem(own):
     assert "noeviction" in done.out
 
 
+def test_doctor_warns_of_what_ends_the_server(own):
+    """RedisJSON 2.8 does not survive that another thread frees documents."""
+    assert re.search(
+        r"^ok +freeing +in the main", run("doctor", "--url", own.url).out, re.MULTILINE
+    )
+    own.client().config_set("lazyfree-lazy-user-flush", "yes")
+    try:
+        done = run("doctor", "--url", own.url)
+    finally:
+        own.client().config_set("lazyfree-lazy-user-flush", "no")
+
+    assert re.search(r"^warning +freeing +lazyfree-lazy-user-flush$", done.out, re.MULTILINE)
+    assert "CONFIG SET lazyfree-lazy-user-flush no" in done.out
+
+
+def test_doctor_knows_which_modules_free_in_threads():
+    lazy = {"lazyfree-lazy-user-flush": "yes", "replica-lazy-flush": "yes"}
+    levels = [next(checks.freeing(version, lazy)).level for version in (0, 20_803, 80_401)]
+
+    assert levels == ["warning", "warning", "ok"]
+
+
 @needs_binary
 def test_doctor_misses_the_module(plain):
     done = run("doctor", "--url", plain)

@@ -251,6 +251,50 @@ def test_path_survives_a_killed_server(tmp_path: Path):
         assert RedisJSONDict(server.client()).to_python() == {"a": [1]}
 
 
+def test_path_is_free_after_close_though_a_forked_child_lives(temporary: Path, tmp_path: Path):
+    """A worker forked meanwhile has the lock's descriptor, too."""
+    rest = """
+import os
+pid = os.fork()
+if pid == 0:
+    time.sleep(100)
+server.close()
+try:
+    with Server({path!r}) as again:
+        print(again.running, flush=True)
+finally:
+    os.kill(pid, 9)
+"""
+    path = str(tmp_path / "data")
+    process, _, _ = child(rest.format(path=path), temporary, repr({"path": path}))
+    answer = process.stdout.readline().strip()
+    end(process)
+
+    assert answer == "True"
+
+
+def test_path_is_free_at_once_after_a_kill(tmp_path: Path):
+    for _ in range(10):
+        server = Server(tmp_path)
+        os.kill(server.pid, signal.SIGKILL)
+        server.close()
+
+
+def test_killed_watchdog_keeps_the_lock_while_its_server_lives(tmp_path: Path):
+    server = Server(tmp_path)
+    shell = os.getsid(server.pid)
+    os.kill(server.pid, signal.SIGSTOP)  # it cannot end yet
+    os.kill(shell, signal.SIGKILL)
+    try:
+        server.close()
+        with pytest.raises(ServerError, match="another server keeps its data"):
+            Server(tmp_path)
+    finally:
+        os.kill(server.pid, signal.SIGCONT)
+        os.kill(server.pid, signal.SIGKILL)
+    until(lambda: not alive(server.pid))
+
+
 def test_path_is_relative_to_where_it_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     with Server("data é") as server:
@@ -273,6 +317,42 @@ def test_path_that_is_a_file(tmp_path: Path):
         Server(tmp_path / "file")
 
     assert (tmp_path / "file").read_text() == ""
+
+
+@pytest.mark.parametrize("name", list(_BINARIES))
+def test_flush_does_not_end_it(name: str):
+    """Another thread must not free documents: Valkey's default, and Redis's outside MULTI."""
+    members = {f"name {number}": f"text {number}" for number in range(200)}
+    with Server(binary=_BINARIES[name]) as server:
+        client = server.client()
+        before = client.info("memory")["lazyfreed_objects"]
+        d = RedisJSONDict(client)
+        for _ in range(100):
+            d.update({f"key {number}": members for number in range(10)})
+            with client.pipeline() as block:
+                block.flushdb()
+                block.execute()
+        assert client.info("memory")["lazyfreed_objects"] == before
+
+
+@pytest.mark.parametrize("name", list(_BINARIES))
+def test_removing_documents_frees_them_in_the_main_thread(name: str):
+    """Under any setting, for the same reason: `del`, `update`, `rename`, expiry."""
+    lazy = dict.fromkeys(("user_del", "server_del", "expire", "eviction"), "yes")
+    settings = {f"lazyfree_lazy_{what}": value for what, value in lazy.items()}
+    large = [{"text": str(number), "list": [number]} for number in range(1000)]
+    with Server(binary=_BINARIES[name], **settings) as server:
+        client = server.client()
+        before = client.info("memory")["lazyfreed_objects"]
+        d = RedisJSONDict(client)
+        for _ in range(10):
+            d.update({key: large for key in "abcdef"})
+            del d["a"]
+            d.rename("b", "c")
+            d["d"] = 1
+            d.expire("e", 0.001)
+            d.clear()
+        assert client.info("memory")["lazyfreed_objects"] == before
 
 
 def test_options():

@@ -10,6 +10,7 @@ __all__ = [
     "PROBLEM",
     "WARNING",
     "Check",
+    "freeing",
     "latency",
     "memory",
     "module",
@@ -22,6 +23,7 @@ OK, WARNING, PROBLEM = "ok", "warning", "problem"
 
 _OLDEST = (7, 0)
 _CAREFUL = 20_800  # RedisJSON 2.8: what the library is tested with
+_FREES_IN_THREADS = 80_401  # the first release after RedisJSON's pull request 1446
 _SLOW = 20.0  # milliseconds
 _NEARLY_FULL = 0.9
 
@@ -148,6 +150,33 @@ def memory(info: Mapping[str, Any]) -> Iterator[Check]:
         )
     else:
         yield Check("eviction", OK, policy)
+
+
+def freeing(version: int, settings: Mapping[str, str]) -> Iterator[Check]:
+    """Judge whether another thread may free documents, of which older modules die.
+
+    Args:
+        version: the number that the server gives the module; 0: it does not tell.
+        settings: those that have whole databases freed so, by name.
+    """
+    bad = sorted(name for name, value in settings.items() if value == "yes")
+    if version >= _FREES_IN_THREADS:
+        yield Check("freeing", OK, "safe in any thread")
+    elif bad:
+        yield Check(
+            "freeing",
+            WARNING,
+            " and ".join(bad),
+            "a flush, or a replica's resynchronization, may end the server: CONFIG SET "
+            + " ".join(f"{name} no" for name in bad),
+        )
+    else:
+        yield Check(
+            "freeing",
+            OK,
+            "in the main thread",
+            "but FLUSHDB ASYNC, and with newer Redis any FLUSHDB outside MULTI, may end the server",
+        )
 
 
 def replication(info: Mapping[str, Any]) -> Check:

@@ -21,6 +21,7 @@ from redisjson_dict.cli.session import Session, paired, text
 from redisjson_dict.cli.watching import SETTING, reports
 from redisjson_dict.errors import JSONModuleMissingError
 from redisjson_dict.refusals import json_probe
+from redisjson_dict.server import FREE_AT_ONCE
 
 __all__ = ["doctor"]
 
@@ -44,7 +45,10 @@ def doctor(session: Session) -> None:
 
 def _checks(session: Session) -> Iterator[Check]:
     yield _latency(session)
-    yield from _hello(session)
+    hello = session.hello()
+    modules = {text(m["name"]): m["ver"] for m in map(paired, hello.get("modules", ()))}
+    version = modules.get("ReJSON", 0)
+    yield from _hello(session, hello, version)
     hiredis = find_spec("hiredis") is not None
     yield Check(
         "parser",
@@ -58,15 +62,16 @@ def _checks(session: Session) -> Iterator[Check]:
         "persistence", lambda: checks.persistence(_info(session, "persistence"), _save(session))
     )
     yield from _asked("memory", lambda: checks.memory(_info(session, "memory")))
+    yield from _asked("freeing", lambda: checks.freeing(version, _settings(session, *FREE_AT_ONCE)))
     yield from _asked("role", lambda: iter([checks.replication(_info(session, "replication"))]))
     yield from _asked(SETTING, lambda: _events(session))
 
 
 def _asked(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
-    """Yield what a look yields; or that this user may not look."""
+    """Yield what a look yields; or that this user may not look, or nobody may."""
     try:
         yield from look()
-    except NoPermissionError as error:
+    except ResponseError as error:
         yield Check(name, WARNING, f"not known: {error}", "ask as a user with more rights")
 
 
@@ -81,14 +86,12 @@ def _latency(session: Session) -> Check:
     return checks.latency(took[1:])  # the first one has connected
 
 
-def _hello(session: Session) -> Iterator[Check]:
-    """Ask what every user may ask: the program, its modules and the protocol."""
-    hello = session.hello()
+def _hello(session: Session, hello: dict[str, Any], version: int) -> Iterator[Check]:
+    """Tell what every user may ask: the program, its JSON module and the protocol."""
     if hello:
         yield checks.server(text(hello["server"]), text(hello["version"]))
         yield Check("protocol", OK, f"RESP {hello['proto']}")
-    modules = {text(m["name"]): m["ver"] for m in map(paired, hello.get("modules", ()))}
-    yield checks.module(modules.get("ReJSON", 0), has_json=_has_json(session))
+    yield checks.module(version, has_json=_has_json(session))
     if session.cluster:
         yield Check("cluster", OK, "what follows is of one of its nodes")
     elif text(hello.get("mode")) == "cluster":
@@ -144,8 +147,7 @@ def _grants(commands: list[str]) -> str:
 
 
 def _events(session: Session) -> Iterator[Check]:
-    found: Any = _one(session.client.config_get(SETTING))
-    flags = text(next(iter(found.values()), ""))
+    flags = _settings(session, SETTING).get(SETTING, "")
     if reports(flags):
         yield Check(SETTING, OK, flags)
     else:
@@ -154,10 +156,17 @@ def _events(session: Session) -> Iterator[Check]:
 
 def _save(session: Session) -> str | None:
     try:
-        found: Any = session.client.config_get("save")
+        return _settings(session, "save").get("save")
     except ResponseError:
         return None
-    return text(next(iter(_one(found).values()), ""))
+
+
+def _settings(session: Session, *names: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in names:  # servers before 7.0 take one at a time
+        reply: Any = session.client.config_get(name)
+        found |= {text(key): text(value) for key, value in _one(reply).items()}
+    return found
 
 
 def _info(session: Session, section: str) -> dict[str, Any]:
