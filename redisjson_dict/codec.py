@@ -62,6 +62,7 @@ _CONTAINERS = frozenset((dict, list, tuple))
 HEAVY = 32 * 1024 * 1024
 """Bytes that keep a server busy for about a second: a client might give up waiting for more."""
 _EACH = 300  # as many bytes take as long as storing one text
+_PAGE = 2**22  # bytes of texts that are worth a copy
 _STEPS = frozenset((str, int))
 _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
 _COMMON = _SCALARS | _CONTAINERS
@@ -136,8 +137,19 @@ def encode_many(values: list[Any]) -> list[bytes] | None:
         return texts
     if any([b"null" in text for text in texts]) and not _are_finite(survey):
         return None
-    respelled = [respell(text) for text in texts]
-    return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
+    return _respelled(texts)
+
+
+def _respelled(texts: list[bytes]) -> list[bytes] | None:
+    """Respell texts: many together, as lines, for orjson writes none itself; None as above."""
+    if sum(map(len, texts)) > _PAGE:
+        respelled = [respell(text) for text in texts]
+        return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
+    lines = b"\n".join(texts)
+    spelled, left = respell(lines)
+    if left:
+        return None
+    return texts if spelled is lines else spelled.split(b"\n")
 
 
 def decode(text: bytes | str) -> Any:

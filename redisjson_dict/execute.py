@@ -64,7 +64,7 @@ from redisjson_dict.operations import (
     Pause,
     Verb,
 )
-from redisjson_dict.queue import Bundle, Queue, with_sources
+from redisjson_dict.queue import Queue, with_sources
 from redisjson_dict.refusals import FAILURES, Asking, failed, json_probe, unscanned
 from redisjson_dict.replies import Reply, scanned
 
@@ -193,11 +193,11 @@ class Blocking(Shell):
             return
         if not queue.atomic:
             operations = [operation for operation, _ in queue.entries]
-            alone = [Bundle(operation, 1) for operation in operations]
+            alone = [(operation, 1) for operation in operations]
             self._drive(settling(queue, alone, self._together(operations)))
             return
         bundles = queue.bundles()
-        commands = with_sources([bundle.operation for bundle in bundles])
+        commands = with_sources([operation for operation, _ in bundles])
         if not self.transacts:
             check_multi(queue, exchange(self.client, queue.key, _EMPTY))
             self.transacts = True
@@ -346,11 +346,11 @@ class Awaiting(Shell):
             return
         if not queue.atomic:
             operations = [operation for operation, _ in queue.entries]
-            alone = [Bundle(operation, 1) for operation in operations]
+            alone = [(operation, 1) for operation in operations]
             await self._drive(settling(queue, alone, await self._together(operations)))
             return
         bundles = queue.bundles()
-        commands = with_sources([bundle.operation for bundle in bundles])
+        commands = with_sources([operation for operation, _ in bundles])
         if not self.transacts:
             check_multi(queue, await aexchange(self.client, queue.key, _EMPTY))
             self.transacts = True

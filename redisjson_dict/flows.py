@@ -105,7 +105,7 @@ def transacted(queue: Queue, bundles: list[Bundle], replies: list[Reply]) -> Ask
         for (operation, _), reply in zip(bundles, queued, strict=True):
             if isinstance(reply, Exception):
                 raise _refused_batch(operation, reply)
-        raise _refused_batch(bundles[0].operation, done)
+        raise _refused_batch(bundles[0][0], done)
 
 
 def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
@@ -150,8 +150,13 @@ def settling(
 
 def _kept_at_once(entry: Entry, reply: Reply) -> bool:
     """Keep a promise if all went well, without a generator's cost; return whether it did."""
+    if isinstance(reply, Exception):
+        return False
     operation, pending = entry
-    result = _plainly(operation, reply)
+    try:
+        result = operation.result(reply)
+    except Exception:  # which one it is, `_kept` finds out again and tells the promise
+        return False
     if result is UNDONE:
         return False
     pending.resolve(result)
@@ -180,17 +185,6 @@ def _broken(
             pending.fail(error)
         return [(operation, error) for operation, _ in entries]
     return []
-
-
-def _plainly(operation: Operation[T], reply: Reply) -> T:
-    """Return what a reply means; `UNDONE` if more is to be asked, or it means an error."""
-    undone: T = UNDONE
-    if isinstance(reply, Exception):
-        return undone
-    try:
-        return operation.result(reply)
-    except Exception:  # which one it is, `_kept` finds out again and tells the promise
-        return undone
 
 
 def _too_much(operation: Operation[T]) -> Asking[T]:

@@ -62,8 +62,11 @@ class Keyspace:
         Raises:
             ValueRangeError: a lone surrogate.
         """
-        prefix = self._prefix
-        return [prefix + _encoded(name) for name in names]
+        prefix, names = self._prefix, list(names)
+        try:
+            return [prefix + name.encode() for name in names]
+        except UnicodeEncodeError:
+            return [prefix + _encoded(name) for name in names]  # which says what is wrong
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""

@@ -260,15 +260,18 @@ class Loan:
             self.note = _UNKNOWN if self.divisible else NOTHING_SENT
             raise
         try:
-            return [self._reply() for _ in range(count)]
+            return self._replies(count)
         except Exception as error:
             return _final(error, self.divisible)
 
-    def _reply(self) -> Any:
-        try:
-            return self.connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
+    def _replies(self, count: int) -> Replies:
+        read, replies = self.connection.read_response, []
+        for _ in range(count):
+            try:
+                replies.append(read(disable_decoding=True))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
 
 
 class AsyncLoan:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, NoReturn, TypeVar
 
@@ -11,7 +12,6 @@ from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Awaiting, Blocking, Shell
 from redisjson_dict.expiry import Owner, owner
 from redisjson_dict.keyspace import Keyspace
-from redisjson_dict.operations import Verb
 from redisjson_dict.queue import Pending, Queue, waiting
 from redisjson_dict.references import DocumentVerbs, PlaceVerbs, Queued, Writing
 
@@ -37,7 +37,7 @@ class Batch(Queued, DocumentVerbs):
     __contains__ = None
 
     def __init__(self, queue: Queue, space: Keyspace) -> None:
-        super().__init__(self._add, space)
+        super().__init__(partial(queue.add, answers=True), space)
         self._queue = queue
 
     def __repr__(self) -> str:
@@ -81,9 +81,6 @@ class Batch(Queued, DocumentVerbs):
     def at(self, key: str, *steps: Any) -> BatchReference:
         """Return a reference to a document, or to a place inside one."""
         return self[(key, *steps)]
-
-    def _add(self, verb: Verb[Any]) -> Pending[Any]:
-        return self._queue.add(verb, answers=True)
 
 
 class _Block(Generic[S]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from redisjson_dict.codec import brief, whole
 from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
@@ -95,16 +95,8 @@ _NOBODY = _Nobody(lambda result: result)
 Entry = tuple[Operation[Any], Pending[Any]]
 
 
-class Bundle(NamedTuple):
-    """What travels as one command.
-
-    Attributes:
-        operation: what is sent.
-        size: how many of the batch's operations it stands for.
-    """
-
-    operation: Operation[Any]
-    size: int
+Bundle = tuple[Operation[Any], int]
+"""What travels as one command, and how many of the batch's operations it stands for."""
 
 
 class Queue:
@@ -194,8 +186,10 @@ class Queue:
         last: Operation[Any] | None = None
         for operation, _ in self.entries:
             if not documents.is_bundled(operation):
-                bundles += [*_bundled(group), Bundle(operation, 1)]
-                group, last = {}, None
+                if group:
+                    bundles += _bundled(group)
+                    group, last = {}, None
+                bundles.append((operation, 1))
                 continue
             key = operation.at.document.key
             if last and (
@@ -270,8 +264,8 @@ class Queue:
 
 def _bundled(group: dict[bytes, Operation[Any]]) -> list[Bundle]:
     if len(group) < 2:
-        return [Bundle(operation, 1) for operation in group.values()]
-    return [Bundle(documents.bundle(list(group.values())), len(group))]
+        return [(operation, 1) for operation in group.values()]
+    return [(documents.bundle(list(group.values())), len(group))]
 
 
 def waiting(replicas: int, timeout: float) -> list[tuple[Any, ...]]:

@@ -15,68 +15,51 @@ Command = tuple[Any, ...]
 """A command's name and its arguments: bytes, or text and numbers that are still to be spelled."""
 
 _LARGE = 2**16  # bytes that are not worth copying
-_MANY = 24  # parts of a command
-_FORMS = [b"*%d\r\n" % count + b"$%d\r\n%b\r\n" * count for count in range(_MANY)]
+_USUAL = 1024
+_SIZES = [b"\r\n$%d\r\n" % size for size in range(_USUAL)]
 
 
 def packed(command: Command) -> list[bytes]:
     """Return a command in RESP: chunks, of which what is large is one, without a copy.
 
-    Packed here, in half of the time that redis-py needs. (And hiredis 3.5 crashes when an interrupt
-    comes while it spells a number.)
+    Packed here, in a third of the time that redis-py needs. (And hiredis 3.5 crashes when an
+    interrupt comes while it spells a number.)
     """
-    if len(command) >= _MANY:
-        return _many(command)
-    fields: list[Any] = []
+    pieces = [b"*%d" % len(command)]
+    large = False
     for part in command:
         if type(part) is not bytes:
-            part = _spelled(part)
-        fields.append(len(part))
-        fields.append(part)
-    if sum(fields[::2]) > _LARGE:
-        return _chunks(fields[1::2])
-    return [_FORMS[len(command)] % tuple(fields)]
+            part = part.encode() if type(part) is str else _spelled(part)
+        size = len(part)
+        if size < _USUAL:
+            pieces.append(_SIZES[size])
+        else:
+            pieces.append(b"\r\n$%d\r\n" % size)
+            large = large or size > _LARGE
+        pieces.append(part)
+    pieces.append(b"\r\n")
+    return _chunks(pieces) if large else [b"".join(pieces)]
 
 
-def _many(command: Command) -> list[bytes]:
-    parts = [part if type(part) is bytes else _spelled(part) for part in command]
-    if max(map(len, parts)) > _LARGE:
-        return _chunks(parts)
-    fields = chain.from_iterable(zip(map(len, parts), parts, strict=True))
-    return [b"*%d\r\n" % len(parts) + b"$%d\r\n%b\r\n" * len(parts) % tuple(fields)]
+def packed_all(commands: Sequence[Command]) -> list[bytes]:
+    """Return several commands as one request."""
+    return _chunks(list(chain.from_iterable(map(packed, commands))))
 
 
 def _spelled(part: Any) -> bytes:
     if type(part) is int:
         return b"%d" % part
-    if type(part) is str:
-        return part.encode()
     raise TypeError(f"{type(part).__name__} is no part of a command")
 
 
-def _chunks(parts: list[bytes]) -> list[bytes]:
-    """Return a large request: long texts by themselves, what is between them joined."""
-    chunks: list[bytes] = []
-    small = [b"*%d\r\n" % len(parts)]
-    for part in parts:
-        small.append(b"$%d\r\n" % len(part))
-        if len(part) > _LARGE:
-            chunks += [b"".join(small), part]
-            small = [b"\r\n"]
-        else:
-            small += [part, b"\r\n"]
-    return [*chunks, b"".join(small)]
-
-
-def packed_all(commands: Sequence[Command]) -> list[bytes]:
-    """Return several commands as one request."""
+def _chunks(pieces: list[bytes]) -> list[bytes]:
+    """Return pieces of a request: large ones by themselves, what is between them joined."""
     chunks: list[bytes] = []
     small: list[bytes] = []
-    for command in commands:
-        request = packed(command)
-        if len(request) == 1:
-            small += request
-        else:
-            chunks += [b"".join(small), *request]
+    for piece in pieces:
+        if len(piece) > _LARGE:
+            chunks += [b"".join(small), piece]
             small = []
+        else:
+            small.append(piece)
     return [*chunks, b"".join(small)]

@@ -13,13 +13,15 @@ import struct
 import types
 import uuid
 from collections.abc import Mapping, Sequence
+from unittest import mock
 
 import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from redisjson_dict.codec import Encoded, brief, decode, encode, plain, to_python
+from redisjson_dict import codec
+from redisjson_dict.codec import Encoded, brief, decode, encode, encode_many, plain, to_python
 from redisjson_dict.errors import RedisJSONDictError, UnsupportedValueError, ValueRangeError
 from redisjson_dict.location import is_writable
 
@@ -587,6 +589,18 @@ def test_encode_is_what_json_reads(value):
 @given(VALUES)
 def test_decode_inverts_encode(value):
     assert same(plain(value), value)
+
+
+@pytest.mark.parametrize("page", [0, 10**9])
+@given(values=st.lists(VALUES, max_size=8))
+@example(values=['e"1.2345678901234567\n', 0.1 + 0.2, "\\", {"\n": [1e-300, '\\"']}, 1 / 3, "1e5"])
+def test_encode_many_is_encode_of_each(page, values):
+    """Whether they are spelled one by one or as the lines of one text."""
+    with mock.patch.object(codec, "_PAGE", page):
+        texts = encode_many(values)
+    alone = [encode(value) for value in values]
+
+    assert texts == [one.text for one in alone] or any(one.repairs for one in alone)
 
 
 @given(FLOATS)

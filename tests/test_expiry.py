@@ -198,6 +198,53 @@ def test_assignment_makes_permanent(d: RedisJSONDict) -> None:
     assert d.ttl("a") is None
 
 
+@pytest.mark.parametrize("count", [1, 3, 2000, 2001, 4500])
+def test_update_makes_permanent(d: RedisJSONDict, client: Any, prefix: str, count: int) -> None:
+    """Few documents are stored by another way than many."""
+    names = [f"k{number}" for number in range(count)]
+    some = [names[0], names[count // 2], names[-1]]
+    d.update({key: [1] for key in some})
+    for name in some:
+        d.expire(name, HOUR)
+    d.update({name: {"n": name} for name in names})
+
+    assert d.to_python() == {name: {"n": name} for name in names}
+    assert [client.ttl(prefix + name) for name in names] == [-1] * count
+
+
+def test_update_makes_permanent_in_another_database(client: Any, prefix: str) -> None:
+    """The script asks INFO whether anything has a time to live: of all databases."""
+    options = client.get_connection_kwargs() | {"db": 9}
+    pool = redis.ConnectionPool(connection_class=client.connection_pool.connection_class, **options)
+    with redis.Redis(connection_pool=pool) as other:
+        d = RedisJSONDict(other, prefix)
+        d.update(a=1, b=2)
+        d.expire("a", HOUR)
+        d.update(a=3, b=4)
+
+        assert (d.ttl("a"), d.ttl("b"), d.to_python()) == (None, None, {"a": 3, "b": 4})
+        d.clear()
+    pool.disconnect()
+
+
+@pytest.mark.parametrize("count", [3, 2000, 2001])
+def test_update_with_a_foreign_key_changes_nothing(
+    d: RedisJSONDict, client: Any, prefix: str, count: int
+) -> None:
+    """The foreign key comes last, when one command has stored the rest."""
+    names = [f"k{number}" for number in range(count)]
+    d.update({name: 1 for name in names[:-1:2]})
+    d.expire(names[0], HOUR)
+    before = d.to_python()
+    client.set(prefix + names[-1], "mine", ex=HOUR)
+    with pytest.raises(NotADocumentError):
+        d.update({name: 2 for name in names})
+
+    assert d.to_python() == before
+    assert client.get(prefix + names[-1]) == b"mine"
+    assert seconds(client.ttl(prefix + names[-1])) == seconds(d.ttl(names[0])) == HOUR
+
+
 def test_assignment_starts_the_time_anew(timed: Any) -> None:
     d = timed(expire=60)
     d["a"] = 1

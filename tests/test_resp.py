@@ -31,7 +31,7 @@ def test_command_is_written_as_by_redis_py(command):
 
 
 @pytest.mark.parametrize("count", [0, 1, 5, 22, 23, 24, 25, 5000])
-@pytest.mark.parametrize("size", [0, 1, 9, 10, 65_535, 65_536, 65_537])
+@pytest.mark.parametrize("size", [0, 1, 9, 10, 1023, 1024, 1025, 65_535, 65_536, 65_537])
 def test_sizes_around_the_limits(count, size):
     command = ("JSON.SET", *[b"k"] * count, b"v" * size)
 

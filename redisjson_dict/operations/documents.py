@@ -76,7 +76,7 @@ def assign(at: Location, value: Any) -> Operation[None]:
 
 def is_bundled(operation: Operation[Any]) -> bool:
     """Return whether an operation may travel with others: an assignment with no float to repair."""
-    return operation.script is script("put") and len(operation.command) == 6
+    return len(operation.command) == 6 and operation.script is script("put")
 
 
 def is_bundled_with(one: Operation[Any], other: Operation[Any]) -> bool:

@@ -82,22 +82,23 @@ def setdefault(at: Location, value: Any) -> Verb[Any]:
 
     Atomic: of several writers exactly one stores.
     """
-    encoded = encode_at(at, value)
-    fresh = decode(encoded.text)
+    text, repairs = encode_at(at, value)
     if not at.writable:
+        fresh = decode(text)
         return revise(at.parent(), lambda holder: _defaulted(at, holder, fresh), blamed=at)
-    repairs = repair_arguments(at, encoded.repairs)
 
     def kept(at: Location, reply: Reply) -> Any:
         stored = (reply[0] if type(reply) is list else reply) == b""
         if not stored:
             return found(at, reply)
+        fresh = decode(text)
         if isinstance(fresh, (dict, list)):
             reply = [b"object" if isinstance(fresh, dict) else b"array", *reply[1:]]
             return found(at, reply)
         return fresh
 
-    return scripted("setdefault", at, kept, encoded.text, *repairs, answers=True)
+    needed = repair_arguments(at, repairs) if repairs else ()
+    return scripted("setdefault", at, kept, text, *needed, answers=True)
 
 
 def popitem(at: Location) -> Verb[tuple[str, Any]]:

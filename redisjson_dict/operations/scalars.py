@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any
 
-from redisjson_dict.codec import Encoded, decode, encode, plain
+from redisjson_dict.codec import decode, encode, plain
 from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -43,23 +43,16 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
     slowly: Flow[Any] = Flow(at, partial(_add_here, at, amount, default), writes=True)
     if not at.writable:
         return slowly
-    spelled = encode(amount)
+    spelled, repairs = encode(amount)
+    if repairs:
+        spelled = b""
     try:
-        created = encode_at(at, _checked(at, default + amount))
+        created, repairs = encode(default + amount)
     except ValueRangeError:  # matters only if there is nothing yet: then the slow way says it
-        created = Encoded(b"")
-    return scripted(
-        "incr",
-        at,
-        _sum,
-        b"" if spelled.repairs else spelled.text,
-        created.text,
-        at.settings.lifetime(),
-        *repair_arguments(at, created.repairs),
-        wants="number",
-        fallback=slowly,
-        answers=True,
-    )
+        created, repairs = b"", ()
+    needed = repair_arguments(at, repairs) if repairs else ()
+    arguments = (spelled, created, at.document.settings.lifetime(), *needed)
+    return scripted("incr", at, _sum, *arguments, wants="number", fallback=slowly, answers=True)
 
 
 def _add_here(at: Location, amount: float, default: float) -> Steps[Any]:

@@ -30,7 +30,7 @@ class Script(NamedTuple):
         source: the whole text.
         sha: its SHA-1 digest in hex, the argument of EVALSHA.
         reads: whether it changes nothing.
-        commands: all that it may call.
+        commands: all that a user must have the right to.
     """
 
     name: str
@@ -40,13 +40,16 @@ class Script(NamedTuple):
     commands: tuple[str, ...]
 
 
+_OPTIONAL = frozenset(("INFO",))
+
+
 @cache
 def script(name: str) -> Script:
     """Return a script by its name, read once."""
     text = re.sub(r"-- needs: (.*)\n", _parts, _read(name))
     source = text.encode()
     sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-    commands = tuple(sorted(set(re.findall(r"redis\.p?call\('([A-Z.]+)'", text))))
+    commands = tuple(sorted(set(re.findall(r"redis\.p?call\('([A-Z.]+)'", text)) - _OPTIONAL))
     return Script(name, source, sha, text.startswith("#!lua flags=no-writes"), commands)
 
 

@@ -1,7 +1,5 @@
 -- Many documents at once: KEYS, in ARGV a text for each, then the lifetime. Each question to the
 -- server costs a microsecond, so as few as possible are asked.
-local count = #KEYS
-
 local function each(act) -- unpack takes about 8,000 values
   for from = 1, count, 2000 do act(from, math.min(from + 1999, count)) end
 end
@@ -38,10 +36,11 @@ end
 
 local function live_all(exists, aliens)
   local keeps, span = string.byte(ARGV[count + 1]) == 107, timed()
-  for i = 1, count do
+  local lasting = not span and (keeps or not mortal())
+  for i = 1, lasting and 0 or count do
     if span and not (keeps and exists[i]) and not aliens[i] then
       redis.call('PEXPIRE', KEYS[i], span)
-    elseif exists[i] and not span and not keeps then
+    elseif exists[i] and not span then
       redis.call('PERSIST', KEYS[i])
     end
   end

@@ -1,4 +1,6 @@
 #!lua
+-- needs: swift
+if swift() then return count end
 -- needs: repair, rights, many
 -- After a text for each key and the lifetime ARGV has repairs: quadruples of the key's number, the
 -- path, the increment, the float wanted. With a foreign key among them nothing is stored.
