@@ -21,6 +21,7 @@ from collections import UserString
 from collections.abc import Callable, Mapping, Sequence
 from gc import get_referents
 from threading import active_count
+from types import NoneType
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
@@ -57,7 +58,7 @@ _OPTIONS = (
 _LEVELS = 127  # what the server's parser takes
 _WIDE = 2**17  # containers in one level; few documents have that many
 _INT_MIN, _INT_MAX = -(2**63), 2**64 - 1
-_SCALARS = frozenset((str, int, float, bool, type(None)))
+_SCALARS = frozenset((str, int, float, bool, NoneType))
 _CONTAINERS = frozenset((dict, list, tuple))
 HEAVY = 32 * 1024 * 1024
 """Bytes that keep a server busy for about a second: a client might give up waiting for more."""
@@ -133,9 +134,9 @@ def encode_many(values: list[Any]) -> list[bytes] | None:
         texts = [orjson.dumps(value, None, _OPTIONS) for value in copied]
     except TypeError:
         return None
-    if not survey:
+    if not survey.floats:
         return texts
-    if any([b"null" in text for text in texts]) and not _are_finite(survey):
+    if not _are_finite(survey, sum([text.count(b"null") for text in texts])):
         return None
     return _respelled(texts)
 
@@ -221,9 +222,9 @@ def _encode_container(value: Any, depth: int) -> Encoded | None:
         text = orjson.dumps(value, None, _OPTIONS)
     except TypeError:
         return None
-    if not survey:
+    if not survey.floats:
         return Encoded(text)
-    if b"null" in text and not _are_finite(survey):
+    if not _are_finite(survey, text.count(b"null")):
         return None
     return _exact(value, text)
 
@@ -260,38 +261,52 @@ _ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
     int: _encode_int,
     float: _encode_float,
     bool: lambda value: _TRUE if value else _FALSE,
-    type(None): lambda value: _NULL,
+    NoneType: lambda value: _NULL,
 }
 
 
-def _survey(value: Any, depth: int) -> list[Sequence[Any]] | None:
-    """Look at every item, level by level.
+class _Survey:
+    """What was found in a value: the levels that hold floats, and those that hold None."""
 
-    Returns:
-        The levels that hold floats; None when the value is not plainly storable and must be walked.
-    """
+    __slots__ = ("floats", "nones")
+
+    def __init__(self) -> None:
+        self.floats: list[Sequence[Any]] = []
+        self.nones: list[Sequence[Any]] = []
+
+
+def _survey(value: Any, depth: int) -> _Survey | None:
+    """Look at every item, level by level; None when the value is to be walked."""
     items: Sequence[Any] = [value]
-    with_floats: list[Sequence[Any]] = []
+    found = _Survey()
     for _ in range(depth, _LEVELS):
         kinds = set(map(type, items))
         if not kinds <= _COMMON:
             return None
         if float in kinds:
-            with_floats.append(items)
+            found.floats.append(items)
+        if NoneType in kinds:
+            found.nones.append(items)
         if not kinds & _CONTAINERS:
-            return with_floats
+            return found
         if len(items) > _WIDE:
             _check_crowd(value, items)
         items = get_referents(*items)
     return None
 
 
-def _are_finite(levels: list[Sequence[Any]]) -> bool:
-    """Return whether there is no NaN and no infinity, which orjson writes as null, among items."""
-    for items in levels:
-        if not all(map(math.isfinite, [item for item in items if type(item) is float])):
-            return False
-    return True
+def _are_finite(survey: _Survey, nulls: int) -> bool:
+    """Return whether there is no NaN and no infinity, which orjson writes as null.
+
+    Args:
+        survey: of the value.
+        nulls: how often its text has ``null``: not more often than there is None, or it is in a
+            string, and all floats must be looked at.
+    """
+    if nulls == sum([len([item for item in items if item is None]) for items in survey.nones]):
+        return True
+    floats = [item for items in survey.floats for item in items if type(item) is float]
+    return all(map(math.isfinite, floats))
 
 
 def _settled(value: Any, depth: int) -> Any:
