@@ -1,7 +1,10 @@
 #!lua flags=no-writes
--- needs: path, glance
+-- needs: path
 -- ARGV: the kind that must be there, '' for either container.
 local wanted = ARGV[ARGV[2] + 3]
+local counts = path and wanted == '' and redis.pcall('JSON.ARRLEN', KEYS[1], path)
+if counts and counts[1] then return counts[1] end
+-- needs: glance
 if kind == 'object' and wanted ~= 'array' then return redis.call('JSON.OBJLEN', KEYS[1], path)[1] end
 if kind == 'array' and wanted ~= 'object' then return redis.call('JSON.ARRLEN', KEYS[1], path)[1] end
 -- needs: place
