@@ -260,11 +260,11 @@ class Loan:
             self.note = _UNKNOWN if self.divisible else NOTHING_SENT
             raise
         try:
-            return self._replies(count)
+            return self._read(count)
         except Exception as error:
             return _final(error, self.divisible)
 
-    def _replies(self, count: int) -> Replies:
+    def _read(self, count: int) -> Replies:
         read, replies = self.connection.read_response, []
         for _ in range(count):
             try:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import redis
+from keyspace import empty
 from redis.backoff import NoBackoff
 from redis.cache import CacheConfig
 from redis.connection import parse_url
@@ -781,7 +782,7 @@ def full(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
 @pytest.fixture
 def crowded(full: redis.Redis) -> Iterator[RedisJSONDict]:
     """A dict on a server that has no memory left."""
-    full.flushall()
+    empty(full)
     d = RedisJSONDict(full)
     d["doc"] = CONTENT
     full.config_set("maxmemory", "1mb")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import redis
+from keyspace import empty
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -32,9 +33,9 @@ def client(server: Server) -> Iterator[redis.Redis]:
     """A client that retries, as `redis.Redis()` does."""
     retry = Retry(NoBackoff(), 10)
     client = redis.Redis.from_url(server.url, retry=retry, socket_timeout=300)
-    client.flushall()
+    empty(client)
     yield client
-    client.flushall()
+    empty(client)
     client.config_set("client-query-buffer-limit", 2**30)
     client.close()
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 import redis.asyncio
+from keyspace import empty
 from relay import Relay
 from states import STATES, pressable, refusing
 
@@ -122,7 +123,7 @@ class Scene:
         self.reset()
 
     def reset(self) -> None:
-        self.plain.flushdb()
+        empty(self.plain)
         self.d.update(BEFORE)
         self.before = self.dump()
 

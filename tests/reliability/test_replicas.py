@@ -13,6 +13,7 @@ import pytest
 import redis
 import redis.asyncio
 from clusters import HOST, LocalCluster, until
+from keyspace import empty
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from relay import Relay
@@ -57,7 +58,7 @@ def pair(request: pytest.FixtureRequest) -> Iterator[Pair]:
 
 @pytest.fixture
 def d(pair: Pair) -> RedisJSONDict:
-    pair.root.flushall()
+    empty(pair.root)
     return RedisJSONDict(pair.root, "lab:")
 
 

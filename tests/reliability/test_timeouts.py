@@ -16,6 +16,7 @@ import pytest
 import redis
 from both_ways import LOST, WAYS, Asyncio, Blocking, Subject, notes
 from clusters import LocalCluster, Node
+from keyspace import empty
 from redis.asyncio import BlockingConnectionPool as AsyncBlockingPool
 from redis.backoff import ConstantBackoff
 from test_retries import load_scripts
@@ -117,7 +118,7 @@ def truth(frozen: Server) -> RedisJSONDict:
 
 def emptied(server: Server) -> RedisJSONDict:
     client = server.client()
-    client.flushdb()
+    empty(client)
     mine = RedisJSONDict(client, "t:")
     mine["doc"], mine["other"] = START, 0
     return mine
