@@ -24,6 +24,7 @@ from redisjson_dict.cli.app import app
 from redisjson_dict.cli.console import Code, escaped, quoted, size_of
 from redisjson_dict.cli.rights import READER, WRITER
 from redisjson_dict.cli.watching import reports
+from redisjson_dict.location import is_writable
 from redisjson_dict.server import Server, binaries
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -314,7 +315,7 @@ def test_tree_shows_kinds_counts_and_scalars(cli, d):
     assert "│  └─ ... 2 more" in lines
     assert "├─ o: object of 0 members" in lines
     assert "├─ n: null" in lines
-    assert lines[-1] == "      └─ [0]: array"
+    assert lines[-1] == "      └─ [0]: array of 1 element"
 
 
 def test_tree_of_a_place_inside(cli, d):
@@ -324,6 +325,19 @@ def test_tree_of_a_place_inside(cli, d):
     assert shape["path"] == ["l"]
     assert (shape["type"], shape["length"], shape["more"]) == ("array", 3, 1)
     assert [child["text"] for child in shape["children"]] == ["1", "2"]
+
+
+def test_tree_counts_what_it_does_not_follow(cli, d):
+    """Where the server can say: it takes some odd names for others."""
+    d["x"] = {name: {name: [1, 2]} for name in ODD} | {"l": [[], [1]]}
+    [shape] = parsed(cli("tree", "x", "--depth", "1", "--width", "50", "--json"))
+    lengths = {child["step"]: child.get("length") for child in shape["children"]}
+
+    unknown = [name for name in ODD if lengths[name] != 1]
+    assert lengths["l"] == 2
+    assert all(lengths[name] is None and not is_writable(name) for name in unknown)
+    assert len(unknown) < 5
+    assert not any("children" in child for child in shape["children"])
 
 
 def test_tree_of_odd_names(cli, d):

@@ -31,7 +31,7 @@ class Branch:
         step: its name or index; of the place that was asked for, what the caller calls it.
         kind: as JSON.TYPE names it; empty for what was gone when it was looked at.
         at: the place; None where the server cannot walk.
-        count: members or elements; for a scalar the bytes of its JSON text, -1 if not known.
+        count: members or elements; for a scalar the bytes of its JSON text; -1 if not known.
         text: the beginning of a scalar's JSON text.
         children: the first of them; None: not looked at.
     """

@@ -79,9 +79,11 @@ def _shape(branch: Branch) -> dict[str, Any]:
     """Return a branch as it is written for programs."""
     shape: dict[str, Any] = {"type": branch.kind}
     if branch.is_container:
+        if branch.count >= 0:
+            shape["length"] = branch.count
         if branch.children is not None:
             children = [{"step": child.step, **_shape(child)} for child in branch.children]
-            shape |= {"length": branch.count, "children": children, "more": branch.more}
+            shape |= {"children": children, "more": branch.more}
     elif branch.count >= 0:
         shape |= {"text": branch.text, "size": branch.count}
     return shape

@@ -1,8 +1,9 @@
 #!lua flags=no-writes
--- needs: place
+-- needs: place, spelled
 -- ARGV: how many children, how many bytes of a scalar. Replies what is there without its content:
 -- the kind and the text of a scalar, cut, and its size; or the kind, how many children, the names of
--- the first of them as one JSON text, the kinds of these, and the cut texts and sizes of the scalars.
+-- the first of them as one JSON text, and of these the kinds, the cut texts of scalars, and the sizes:
+-- bytes, members or elements, -1 where a name keeps the server from saying.
 local kind = locate()
 if not kind then return absence() end
 local most, size = tonumber(ARGV[first]), tonumber(ARGV[first + 1])
@@ -26,10 +27,16 @@ end
 local shown, texts, sizes = {}, {}, {}
 for i = 1, math.min(count, most) do
   local step = string.format('[%d]', i - 1)
-  if names[i] then step = '["' .. string.gsub(names[i], '[\\"]', '\\%0') .. '"]' end
+  local measured = step
+  if names[i] then
+    step, measured = '["' .. string.gsub(names[i], '[\\"]', '\\%0') .. '"]', spelled(names[i])
+  end
   shown[i], texts[i], sizes[i] = kinds[i], '', -1
-  local readable = not names[i] or string.byte(names[i]) ~= 32
-  if readable and kinds[i] ~= 'object' and kinds[i] ~= 'array' then
+  if kinds[i] == 'array' then
+    sizes[i] = measured and redis.call('JSON.ARRLEN', key, path .. measured)[1] or -1
+  elseif kinds[i] == 'object' then
+    sizes[i] = measured and redis.call('JSON.OBJLEN', key, path .. measured)[1] or -1
+  elseif not names[i] or string.byte(names[i]) ~= 32 then
     texts[i], sizes[i] = cut(path .. step)
   end
 end

@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- needs: foreign, look
+-- needs: foreign, spelled, look
 -- ARGV: what the look at all of them together may cost; see `_look.lua`. For each key what is
 -- there, nil where nothing is, the refusal of `foreign` for a key of another Redis type.
 local found, share = {'+'}, tonumber(ARGV[1])
