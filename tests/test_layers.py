@@ -38,8 +38,8 @@ INNER = {  # packages with rows of their own, which may use their neighbours abo
     ],
     "cli": [
         {"checks", "console", "ending", "outline"},
-        {"jsonl", "migrate", "progress", "session"},
-        {"contents", "failures", "rights", "steps", "storing"},
+        {"jsonl", "progress", "session"},
+        {"contents", "failures", "migrate", "rights", "steps", "storing"},
         {"editing", "importing", "listing", "serving", "tree", "watching"},
         {"doctor", "exporting"},
         {"app"},

@@ -12,7 +12,6 @@ import sys
 
 import pytest
 import redis
-import typer
 from keyspace import snapshot
 from redis_dict import RedisDict
 from redis_json_dict import RedisJSONDict as OldRedisJSONDict
@@ -20,21 +19,9 @@ from sqlitedict import SqliteDict
 from typer.testing import CliRunner
 
 from redisjson_dict import RedisJSONDict
+from redisjson_dict.cli.app import app
 from redisjson_dict.cli.console import Code
-from redisjson_dict.cli.migrate import migrate
 from redisjson_dict.migration import Report
-
-APP = typer.Typer()
-APP.callback()(lambda: None)
-APP.command()(migrate)
-
-MAIN = """
-import typer
-from redisjson_dict.cli.migrate import migrate
-app = typer.Typer()
-app.command()(migrate)
-app()
-"""
 
 
 @pytest.fixture
@@ -43,7 +30,7 @@ def run(url):
 
     def invoke(*words, **options):
         environment = {"REDIS_URL": url, "COLUMNS": "200"}
-        return CliRunner(env=environment).invoke(APP, ["migrate", *words], **options)
+        return CliRunner(env=environment).invoke(app, ["migrate", *words], **options)
 
     return invoke
 
@@ -235,7 +222,7 @@ def test_terminal_is_asked_and_shown_progress(url, old, new, words):
     for answer in (b"n\n", b"y\n"):
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, *words[:-1], "--url", url],
+            [sys.executable, "-m", "redisjson_dict", "migrate", *words[:-1], "--url", url],
             stdin=theirs,
             stdout=subprocess.PIPE,
             stderr=theirs,
@@ -248,7 +235,7 @@ def test_terminal_is_asked_and_shown_progress(url, old, new, words):
 
     assert [code for code, _, _ in answers] == [Code.ERROR, Code.OK]
     assert all("Store redis-json-dict" in shown for _, _, shown in answers)
-    assert "nothing was written" in answers[0][2]
+    assert "nothing was changed" in answers[0][2]
     assert answers[0][1] == ""
     assert "1  carried" in answers[1][1]
     assert "\x1b" not in answers[1][1]

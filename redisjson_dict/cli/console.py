@@ -11,7 +11,6 @@ from enum import IntEnum
 from typing import Any, TextIO
 
 import orjson
-import typer
 
 __all__ = [
     "Code",
@@ -124,7 +123,9 @@ def agree(question: str, yes: bool) -> None:
         return
     if not (on_terminal(sys.stdin) and on_terminal(sys.stderr)):
         raise Problem(f"{question} Nobody can be asked here: pass --yes", Code.USAGE)
-    if not typer.confirm(escaped(question), err=True):
+    # typer.confirm would write a space to standard output, where the results go
+    print(escaped(f"{question} [y/N]: "), end="", file=sys.stderr, flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise Problem("nothing was changed")
 
 

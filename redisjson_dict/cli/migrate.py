@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from enum import StrEnum
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import redis
 import typer
@@ -15,9 +15,9 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from redisjson_dict import migration, urls
-from redisjson_dict.cli.console import Code
-from redisjson_dict.errors import RedisJSONDictError
+from redisjson_dict import migration
+from redisjson_dict.cli.console import Code, Problem, agree, on_terminal, print_json, print_line
+from redisjson_dict.cli.session import Options, Session, Url, shared
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.migration import (
     JSONSource,
@@ -30,10 +30,6 @@ from redisjson_dict.migration import (
 )
 
 __all__ = ["Kind", "Values", "migrate"]
-
-_URL = "redis://localhost:6379"
-_SOCKET_SECONDS = 60.0  # a large document takes a server longer than redis-py waits
-_CONNECT_SECONDS = 5.0
 
 
 class Kind(StrEnum):
@@ -67,10 +63,7 @@ def migrate(
         ),
     ],
     to: Annotated[str, typer.Option(metavar="PREFIX", help="The prefix of the new documents.")],
-    url: Annotated[
-        str | None,
-        typer.Option(envvar="REDIS_URL", help=f"The server; else {_URL}.", show_default=False),
-    ] = None,
+    url: Url = None,
     from_url: Annotated[
         str | None,
         typer.Option(help="The server of the old data, if it is another.", show_default=False),
@@ -101,22 +94,23 @@ def migrate(
     A second run goes on where one was interrupted. Exit codes: 0 all is there now (also when
     there was nothing), 1 an error, 2 wrong usage, 5 something was not carried.
     """
-    server: str = url or getattr(context.find_root().obj, "url", None) or _URL
-    with _told(), ExitStack() as stack:
-        _check_options(kind, from_url, table, values)
-        client = stack.enter_context(_client(server))
-        old = stack.enter_context(_client(from_url)) if from_url else client
-        source = _source(kind, prefix, old, table, values)
-        if not (dry_run or yes):
-            replacing = ", and replace those that differ" if overwrite else ""
-            _ask(f"Store {source} as documents {to!r}... on {_server(client)}{replacing}?")
-        show = stack.enter_context(_progress(source))
-        d = RedisJSONDict(client, to)
-        report = migration.migrate(
-            source, d, dry_run=dry_run, overwrite=overwrite, convert=convert, progress=show
-        )
-        stack.close()
-        _print(report, as_json)
+    _check_options(kind, from_url, table, values)
+    given = shared(context, Options(url))
+    with closing(Session(given)) as new, closing(Session(Options(from_url or given.url))) as old:
+        source = _source(kind, prefix, old.client, table, values)
+        replacing = ", and replace those that differ" if overwrite else ""
+        question = f"Store {source} as documents {to!r}... on {_server(new.client)}{replacing}?"
+        agree(question, yes or dry_run)
+        with _resumable(), _progress(source) as show:
+            report = migration.migrate(
+                source,
+                RedisJSONDict(new.client, to),
+                dry_run=dry_run,
+                overwrite=overwrite,
+                convert=convert,
+                progress=show,
+            )
+    _print(report, as_json)
     if not report.ok:
         raise typer.Exit(Code.NOT_CARRIED)
 
@@ -125,10 +119,12 @@ def _check_options(
     kind: Kind, from_url: str | None, table: str | None, values: Values | None
 ) -> None:
     if from_url and kind not in _STORES:
-        _fail("--from-url is for redis-json-dict and redis-dict only", Code.USAGE)
+        raise Problem("--from-url is for redis-json-dict and redis-dict only", Code.USAGE)
     for option, value in (("--table", table), ("--values", values)):
         if value is not None and kind is not Kind.SQLITEDICT:
-            _fail(f"{option} is for sqlitedict only, not for {kind}: leave it out", Code.USAGE)
+            raise Problem(
+                f"{option} is for sqlitedict only, not for {kind}: leave it out", Code.USAGE
+            )
 
 
 def _source(
@@ -148,17 +144,6 @@ def _source(
     return SqliteDictSource(where, table)
 
 
-def _client(url: str) -> closing[redis.Redis]:
-    try:
-        urls.check(url)
-        client = redis.Redis.from_url(
-            url, socket_timeout=_SOCKET_SECONDS, socket_connect_timeout=_CONNECT_SECONDS
-        )
-    except ValueError as error:
-        _fail(str(error), Code.USAGE)
-    return closing(client)
-
-
 def _server(client: redis.Redis) -> str:
     """Return which server and database that is; nothing of a URL, which may have a password."""
     options = client.get_connection_kwargs()
@@ -166,37 +151,24 @@ def _server(client: redis.Redis) -> str:
     return f"{where}, database {options.get('db') or 0}"
 
 
-def _ask(question: str) -> None:
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        _fail(
-            f"{question} Nobody can be asked here: pass --yes, or --dry-run to look first",
-            Code.USAGE,
-        )
-    # typer.confirm would write a space to standard output, where the report goes
-    typer.echo(_visible(f"{question} [y/N]: "), nl=False, err=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        _fail("nothing was written", Code.ERROR)
-
-
 @contextmanager
-def _told() -> Iterator[None]:
-    """Say in one line what ended the command, instead of a traceback."""
+def _resumable() -> Iterator[None]:
+    """Say what an interrupt, or a connection that broke, leaves behind."""
     try:
         yield
-    except BrokenPipeError:  # nobody reads the report any more: the program exits with 141
+    except RedisError as error:
+        if hasattr(error, "__notes__"):  # it had begun
+            error.add_note("what was carried before stays: the same command goes on from there")
         raise
-    except (RedisError, RedisJSONDictError, OSError) as error:
-        notes = getattr(error, "__notes__", [])
-        again = "what was carried before stays: the same command goes on from there"
-        _fail("; ".join([str(error), *notes, *([again] if notes else [])]), Code.ERROR)
     except KeyboardInterrupt:
-        _fail("interrupted: the same command goes on from there", Code.INTERRUPTED)
+        message = "interrupted: the same command goes on from there"
+        raise Problem(message, Code.INTERRUPTED) from None
 
 
 @contextmanager
 def _progress(source: Source) -> Iterator[Callable[[Report], object] | None]:
     """Show on a terminal how far it is."""
-    if not sys.stderr.isatty():
+    if not on_terminal(sys.stderr):
         yield None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
@@ -209,17 +181,7 @@ def _progress(source: Source) -> Iterator[Callable[[Report], object] | None]:
 
 def _print(report: Report, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(report.to_python()))
+        print_json(report.to_python())
         return
     for line in report.lines():
-        typer.echo(_visible(line))
-
-
-def _visible(text: str) -> str:
-    """Return a text with nothing in it that a terminal would obey."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def _fail(message: str, code: Code) -> NoReturn:
-    typer.echo(_visible(f"redisjson-dict: {message}"), err=True)
-    raise typer.Exit(code)
+        print_line(line)

@@ -23,7 +23,7 @@ from redisjson_dict.location import Location, Settings
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.references import Reference
 
-__all__ = ["IN_CLUSTER", "Options", "Session", "connected", "paired", "shared", "text"]
+__all__ = ["IN_CLUSTER", "Options", "Session", "Url", "connected", "paired", "shared", "text"]
 
 IN_CLUSTER = "this server is a node of a Cluster and has a part of the documents: pass --cluster"
 
