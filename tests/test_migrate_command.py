@@ -174,6 +174,14 @@ def test_error_is_one_line(run, words, more, code, told):
     assert result.stdout == ""
 
 
+def test_cluster_is_refused_with_another_way(run, words):
+    """Options that all commands share may stand before the command."""
+    result = CliRunner().invoke(app, ["--cluster", "migrate", *words])
+
+    assert result.exit_code == Code.USAGE
+    assert "'import' with --cluster" in result.stderr
+
+
 def test_overlap_is_an_error(run, old, words, prefix):
     result = run(*words, "--to", prefix + "old:new:")
 

@@ -96,6 +96,12 @@ def migrate(
     """
     _check_options(kind, from_url, table, values)
     given = shared(context, Options(url))
+    if given.cluster:
+        raise Problem(
+            "migrate does not write to a Cluster: migrate to one server, then 'export' from there "
+            "and 'import' with --cluster",
+            Code.USAGE,
+        )
     with closing(Session(given)) as new, closing(Session(Options(from_url or given.url))) as old:
         source = _source(kind, prefix, old.client, table, values)
         replacing = ", and replace those that differ" if overwrite else ""
