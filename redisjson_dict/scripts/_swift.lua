@@ -4,7 +4,8 @@ local count = #KEYS
 -- Whether something on the server may have a time to live. Nobody needs the right to INFO for it.
 local function mortal()
   local told, may = pcall(redis.acl_check_cmd, 'INFO', 'keyspace')
-  return not (told and may) or string.find(redis.call('INFO', 'keyspace'), 'expires=[1-9]')
+  local info = told and may and redis.pcall('INFO', 'keyspace')
+  return type(info) ~= 'string' or not string.find(info, 'expires=') or string.find(info, 'expires=[1-9]')
 end
 
 local function swift()
