@@ -138,11 +138,14 @@ def encode_many(values: list[Any]) -> list[bytes] | None:
         return texts
     if not _are_finite(survey, sum([text.count(b"null") for text in texts])):
         return None
-    return _respelled(texts)
+    return _respelled_together(texts)
 
 
-def _respelled(texts: list[bytes]) -> list[bytes] | None:
-    """Respell texts: many together, as lines, for orjson writes none itself; None as above."""
+def _respelled_together(texts: list[bytes]) -> list[bytes] | None:
+    """Respell texts as the lines of one, for orjson writes none itself.
+
+    None where a float is left that no spelling carries.
+    """
     if sum(map(len, texts)) > _PAGE:
         respelled = [respell(text) for text in texts]
         return None if any([left for _, left in respelled]) else [text for text, _ in respelled]
@@ -300,8 +303,8 @@ def _are_finite(survey: _Survey, nulls: int) -> bool:
 
     Args:
         survey: of the value.
-        nulls: how often its text has ``null``: not more often than there is None, or it is in a
-            string, and all floats must be looked at.
+        nulls: how often its text has ``null``. Each None gives one; a surplus comes from a NaN or
+            from a string, so then every float is looked at.
     """
     if nulls == sum([len([item for item in items if item is None]) for items in survey.nones]):
         return True

@@ -25,7 +25,7 @@ _U64 = 2**64
 # Each pattern starts with a literal, so that the scan runs at memchr's speed.
 _POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+]?[0-9]+)?")
 _EXPONENT = re.compile(rb"e[-+]?[0-9]+")
-_BELOW_ONE = re.compile(rb"-(?<=e-)[0-9]")  # a minus is rarer than the letter
+_BELOW_ONE = re.compile(rb"-(?<=e-)[0-9]")  # starts with the rarer character of the two
 _SIGNED = b"e+" in orjson.dumps(1e16)  # since orjson 3.12
 _SIGN_AND_DIGITS = b"-.0123456789"
 
@@ -185,7 +185,9 @@ def _is_read_right(token: bytes, size: float) -> bool:
 def _has_exponent(text: bytes) -> bool:
     if not _SIGNED:
         return _EXPONENT.search(text) is not None
-    return (b"+" in text and b"e+" in text) or _BELOW_ONE.search(text) is not None
+    if b"+" in text and b"e+" in text:  # a plus is nearly never there, and found at once
+        return True
+    return _BELOW_ONE.search(text) is not None
 
 
 def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> Iterator[tuple[int, int]]:

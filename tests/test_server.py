@@ -280,6 +280,94 @@ def test_path_is_free_at_once_after_a_kill(tmp_path: Path):
         server.close()
 
 
+def held_by(pid: int) -> list[str]:
+    """Return what the descriptors of a process stand for."""
+    found = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found.append(os.readlink(link))
+    return found
+
+
+@pytest.mark.parametrize("before", ["", "import os; os.close(0)"])
+def test_server_itself_holds_the_lock(temporary: Path, tmp_path: Path, before: str):
+    """In a fresh process, whose descriptors are low ones, which the watchdog's shell uses."""
+    script = f"{before}\n{SCRIPT.format(rest='time.sleep(100)', options={'path': str(tmp_path)})}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(temporary)},
+        text=True,
+    )
+    assert process.stdout is not None
+    pid = int(process.stdout.readline().split()[0])
+    os.kill(pid, signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    try:
+        assert str(tmp_path / "lock") in held_by(pid)
+        with pytest.raises(ServerError, match="another server keeps its data"):
+            Server(tmp_path)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not alive(pid))
+
+
+def test_close_that_was_interrupted_is_done_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Ctrl-C while waiting for a server that takes long: it still has the data to itself."""
+    server = Server(tmp_path)
+    os.kill(server.pid, signal.SIGSTOP)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(server._process, "wait", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            server.close()
+    with pytest.raises(ServerError, match="another server keeps its data"):
+        Server(tmp_path)
+    os.kill(server.pid, signal.SIGCONT)
+    server.close()
+    Server(tmp_path).close()
+
+
+def test_close_where_somebody_else_reaped_the_shell(tmp_path: Path):
+    """As a handler of SIGCHLD may do: waiting says nothing then."""
+    server = Server(tmp_path)
+    assert server._process is not None
+    shell = server._process.pid
+    os.kill(server.pid, signal.SIGSTOP)
+    os.kill(shell, signal.SIGKILL)
+    os.waitpid(shell, 0)
+    server.close()
+    with pytest.raises(ServerError, match="another server keeps its data"):
+        Server(tmp_path)
+    os.kill(server.pid, signal.SIGCONT)
+    until(lambda: not alive(server.pid))
+
+
+def test_close_writes_to_no_pipe(temporary: Path):
+    """A program that ends at SIGPIPE, as many in pipes do, closes a server that is gone."""
+    rest = """
+import os, signal
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+os.kill(server.pid, signal.SIGKILL)
+while server.running:
+    time.sleep(0.01)
+server.close()
+print("closed", flush=True)
+"""
+    process, _, _ = child(rest, temporary)
+    answer = process.stdout.readline().strip()
+    end(process)
+
+    assert answer == "closed"
+
+
 def test_killed_watchdog_keeps_the_lock_while_its_server_lives(tmp_path: Path):
     server = Server(tmp_path)
     shell = os.getsid(server.pid)
@@ -557,11 +645,7 @@ def test_no_descriptor_is_inherited(tmp_path: Path):
     with (tmp_path / "file").open("w") as file:
         os.set_inheritable(file.fileno(), True)
         with Server() as server:
-            places = []
-            for link in Path(f"/proc/{server.pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    places.append(os.readlink(link))
-            assert str(tmp_path / "file") not in places
+            assert str(tmp_path / "file") not in held_by(server.pid)
 
 
 def test_importing_starts_nothing():

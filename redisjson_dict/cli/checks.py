@@ -11,6 +11,7 @@ __all__ = [
     "WARNING",
     "Check",
     "freeing",
+    "frees_safely",
     "latency",
     "memory",
     "module",
@@ -152,31 +153,32 @@ def memory(info: Mapping[str, Any]) -> Iterator[Check]:
         yield Check("eviction", OK, policy)
 
 
-def freeing(version: int, settings: Mapping[str, str]) -> Iterator[Check]:
-    """Judge whether another thread may free documents, of which older modules die.
+def frees_safely(version: int) -> bool:
+    """Return whether the JSON module, by the number the server gives it, lets any thread free."""
+    return version >= _FREES_IN_THREADS
+
+
+def freeing(settings: Mapping[str, str]) -> Check:
+    """Judge whether another thread frees documents, of which older modules die.
 
     Args:
-        version: the number that the server gives the module; 0: it does not tell.
         settings: those that have whole databases freed so, by name.
     """
     bad = sorted(name for name, value in settings.items() if value == "yes")
-    if version >= _FREES_IN_THREADS:
-        yield Check("freeing", OK, "safe in any thread")
-    elif bad:
-        yield Check(
+    if bad:
+        return Check(
             "freeing",
             WARNING,
             " and ".join(bad),
             "a flush, or a replica's resynchronization, may end the server: CONFIG SET "
             + " ".join(f"{name} no" for name in bad),
         )
-    else:
-        yield Check(
-            "freeing",
-            OK,
-            "in the main thread",
-            "but FLUSHDB ASYNC, and with newer Redis any FLUSHDB outside MULTI, may end the server",
-        )
+    return Check(
+        "freeing",
+        OK,
+        "documents one by one",
+        "FLUSHDB ASYNC, and with newer Redis any FLUSHDB outside MULTI, may end the server",
+    )
 
 
 def replication(info: Mapping[str, Any]) -> Check:

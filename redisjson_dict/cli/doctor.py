@@ -62,7 +62,10 @@ def _checks(session: Session) -> Iterator[Check]:
         "persistence", lambda: checks.persistence(_info(session, "persistence"), _save(session))
     )
     yield from _asked("memory", lambda: checks.memory(_info(session, "memory")))
-    yield from _asked("freeing", lambda: checks.freeing(version, _settings(session, *FREE_AT_ONCE)))
+    if not checks.frees_safely(version):
+        yield from _asked(
+            "freeing", lambda: iter([checks.freeing(_settings(session, *FREE_AT_ONCE))])
+        )
     yield from _asked("role", lambda: iter([checks.replication(_info(session, "replication"))]))
     yield from _asked(SETTING, lambda: _events(session))
 
@@ -71,8 +74,10 @@ def _asked(name: str, look: Callable[[], Iterator[Check]]) -> Iterator[Check]:
     """Yield what a look yields; or that this user may not look, or nobody may."""
     try:
         yield from look()
-    except ResponseError as error:
+    except NoPermissionError as error:
         yield Check(name, WARNING, f"not known: {error}", "ask as a user with more rights")
+    except ResponseError as error:
+        yield Check(name, WARNING, f"not known: {error}")
 
 
 def _latency(session: Session) -> Check:

@@ -43,8 +43,8 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
     slowly: Flow[Any] = Flow(at, partial(_add_here, at, amount, default), writes=True)
     if not at.writable:
         return slowly
-    spelled, repairs = encode(amount)
-    if repairs:
+    spelled, unspelled = encode(amount)
+    if unspelled:  # no spelling carries it
         spelled = b""
     try:
         created, repairs = encode(default + amount)

@@ -40,7 +40,7 @@ class Script(NamedTuple):
     commands: tuple[str, ...]
 
 
-_OPTIONAL = frozenset(("INFO",))
+_OPTIONAL = frozenset(("INFO",))  # asked where the user may, see ``_mortal.lua``
 
 
 @cache

@@ -2,6 +2,7 @@
 -- needs: path
 -- ARGV: the kind that must be there, '' for either container.
 local wanted = ARGV[ARGV[2] + 3]
+-- JSON.ARRLEN is a question that harms no server; JSON.OBJLEN ends one where the document is gone.
 local counts = path and wanted == '' and redis.pcall('JSON.ARRLEN', KEYS[1], path)
 if counts and counts[1] then return counts[1] end
 -- needs: glance

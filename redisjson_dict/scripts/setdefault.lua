@@ -1,14 +1,14 @@
 #!lua
--- needs: path
+-- needs: path, glance
 -- ARGV: text, repairs. Replies what is there, or '' after storing it; in a list with the indices
--- that negative ones were resolved to, if there were any.
-if path and not ARGV[ARGV[2] + 4] then -- no repairs
-  local stored = redis.pcall('JSON.SET', KEYS[1], path, ARGV[ARGV[2] + 3], 'NX')
-  if stored and stored.ok then return '' end
-end
--- needs: glance
+-- that negative ones were resolved to, if there were any. Looks first: JSON.SET with NX parses the
+-- text and fires WATCH where something is there, too.
 if kind == 'object' or kind == 'array' then return kind end
 if kind then return redis.call('JSON.GET', KEYS[1], path) end
+if kinds and not kinds.err and not ARGV[ARGV[2] + 4] then -- a document, and no repairs
+  local stored = redis.pcall('JSON.SET', KEYS[1], path, ARGV[ARGV[2] + 3])
+  if stored and stored.ok then return '' end
+end
 -- needs: place, peek, repair, rights
 local found = ''
 if locate() then

@@ -405,7 +405,7 @@ def test_scripts_call_only_what_is_documented() -> None:
             calls = re.findall(r"redis\.p?call\(\s*(.[A-Za-z.]*)", text)
 
             more = {"get", "pexpiretime"} if place.name == "state.lua" else set()  # migration's
-            more |= {"info"} if place.name == "_swift.lua" else set()  # asked if the user may
+            more |= {"info"} if place.name == "_mortal.lua" else set()  # asked if the user may
             assert {call[1:].lower() for call in calls} <= {*WRITER, *more}, place.name
             assert all(call[0] == "'" for call in calls), place.name
             if "no-writes" in text:
