@@ -75,6 +75,7 @@ bench: .venv/bench
 
 docs: .venv/docs
 	$(BIN)/python -m sphinx -E -W --keep-going -q docs docs/_build/html
+	@echo "built: file://$(CURDIR)/docs/_build/html/index.html"
 
 dist-check: .venv/made
 	$(BIN)/pip install --quiet --disable-pip-version-check build twine

@@ -40,15 +40,19 @@ def load(arguments: list[str]) -> tuple[str, Any]:
     return "pip inspect", json.loads(done.stdout)
 
 
+def cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
 def walked(node: Any, label: str, depth: int = 0) -> Iterator[str]:
     """Yield a line for each place near the top; nothing below is read."""
     if isinstance(node, (JSONObject, JSONArray)):
         yield f"{'  ' * depth}{label}: {type(node).__name__} of {len(node)}"
         children = node.items() if isinstance(node, JSONObject) else enumerate(node)
         for step, child in islice(children, 3 if depth < 4 else 0):
-            yield from walked(child, ascii(step)[:40], depth + 1)
+            yield from walked(child, cut(ascii(step), 40), depth + 1)
     else:
-        yield f"{'  ' * depth}{label}: {ascii(node)[:50]}"
+        yield f"{'  ' * depth}{label}: {cut(ascii(node), 50)}"
 
 
 def places(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], Any]]:

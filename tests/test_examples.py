@@ -77,6 +77,17 @@ def test_main_job_on_any_json(value, tmp_path):
     assert all(fact in done.stdout for fact in PROMISES)
 
 
+def test_main_job_marks_what_it_cuts(tmp_path):
+    path = tmp_path / "input.json"
+    path.write_text(json.dumps({"x" * 60: 1, "fits": "y" * 48, "long": "y" * 49}))
+
+    shown = _main_job(path).stdout.splitlines()
+
+    assert f"    '{'x' * 36}...: 1" in shown
+    assert f"    'fits': '{'y' * 48}'" in shown
+    assert f"    'long': '{'y' * 46}..." in shown
+
+
 @pytest.mark.parametrize(
     "content",
     [None, "", "{", "[NaN]", "[18446744073709551616]", "[" * 200 + "]" * 200],

@@ -1,9 +1,9 @@
-// Sphinx finds a section only by most of its title. Here, sections whose titles have the question's own
-// words come first, so that "how do I save a datetime" leads to the answer, not to its page.
+// Sphinx finds a section only by most of its title. Here, sections and pages whose titles have the
+// question's own words come first, so that "how do I save a datetime" leads to the answer, not to its page.
 (() => {
   if (typeof Search === "undefined") return; // another page than the search
   const COMMON = new Set(
-    "a an and are can do does for from get have how i if in into is it me my of on or that the there to use using what when where with without".split(" "),
+    "a an and are can do does for from get have how i if in into is it me my of on or that the there to use using what when where with".split(" "),
   );
   const MOST = 5;
 
@@ -23,10 +23,10 @@
       const hits = asked.filter((word) => words.some((other) => alike(word, other))).length;
       if (hits === 0 || hits * 2 < asked.length) continue;
       for (const [file, id] of places) {
-        if (id !== null) found.push({ title, file, id, hits, extra: words.length - hits });
+        found.push({ title, file, id, hits, extra: words.length - hits }); // a page has no id
       }
     }
-    return found.sort((a, b) => b.hits - a.hits || a.extra - b.extra).slice(0, MOST);
+    return found.sort((a, b) => b.hits - a.hits || a.extra - b.extra || !!a.id - !!b.id).slice(0, MOST);
   };
 
   const search = Search._performSearch;
@@ -34,8 +34,8 @@
     const { docnames, filenames, titles } = Search._index;
     const first = sections(query).map(({ title, file, id, hits }) => [
       docnames[file],
-      `${titles[file]} > ${title}`,
-      `#${id}`,
+      id === null ? title : `${titles[file]} > ${title}`,
+      id === null ? "" : `#${id}`,
       null,
       100 + hits,
       filenames[file],
