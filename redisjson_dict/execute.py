@@ -73,6 +73,7 @@ __all__ = ["Awaiting", "Blocking", "Shell"]
 T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
+_FIRST_PAGES = 10
 _EMPTY = [("MULTI",), ("EXEC",)]
 
 
@@ -239,23 +240,27 @@ class Blocking(Shell):
             self._drive(perform(json_probe(space)))
 
     def first_keys(self, space: Keyspace, enough: int) -> tuple[list[bytes], bool]:
-        """Return the keys of the first page of each node until there are enough.
+        """Look for more than `enough` keys in a few pages, of all nodes in turn.
+
+        Cost: at most ten round trips, or one for each node of a larger Cluster.
 
         Returns:
-            The keys, and whether there may be others.
+            The keys, and whether these are all: the search came to the end of the keyspace.
         """
         refresh(self.client)
         seen: set[bytes] = set()
-        more = False
-        for node in _nodes(self.client):
-            if len(seen) > enough:
-                return list(seen), True
-            cursor, keys = self._page(0, space, node)
+        left = [(0, node) for node in _nodes(self.client)]
+        for _ in range(max(_FIRST_PAGES, len(left))):
+            cursor, node = left.pop(0)
+            cursor, keys = self._page(cursor, space, node)
             seen.update(keys)
-            more = more or cursor != 0
-        if not seen and not more:
+            if cursor:
+                left.append((cursor, node))
+            if not left or len(seen) > enough:
+                break
+        if not seen and not left:
             self._drive(perform(json_probe(space)))
-        return list(seen), more
+        return list(seen), not left
 
     def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:

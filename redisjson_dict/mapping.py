@@ -167,8 +167,8 @@ class RedisJSONDict(Displayed, MutableMapping[str, Any]):
         return reversed(list(iter(self)))
 
     def _look(self) -> View:
-        keys, more = self._run.first_keys(self._space, WIDE)
-        return self._run(toplevel.look(self._space, self._space.ours(keys), more))
+        keys, all_found = self._run.first_keys(self._space, WIDE)
+        return self._run(toplevel.look(self._space, self._space.ours(keys), all_found))
 
     def _whereabouts(self) -> str:
         return self._space.describe()

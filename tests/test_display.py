@@ -24,6 +24,7 @@ from test_wire import Wire, load_scripts
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.asyncio import RedisJSONDict as AsyncRedisJSONDict
+from redisjson_dict.server import Server
 
 SECRET = "s3cret-pw"
 CONTENT: dict[str, Any] = {"a": [1, {"b": None}], "t": "<b>é</b>", " lead": 0.5, "": {}}
@@ -103,6 +104,46 @@ def test_rich_prints_cuts(d) -> None:
     assert "...: 20000 members" in out.getvalue()
 
 
+@pytest.fixture(scope="module")
+def crowded() -> Iterator[redis.Redis]:
+    """A server of one's own, which others fill with foreign keys."""
+    with Server() as server:
+        yield server.client()
+
+
+def fill(client: redis.Redis, count: int) -> None:
+    for start in range(0, count, 10_000):
+        client.mset({f"foreign:{number}": 1 for number in range(start, start + 10_000)})
+
+
+def test_few_documents_among_many_foreign_keys(crowded) -> None:
+    fill(crowded, 30_000)
+    d, empty = RedisJSONDict(crowded, "few:"), RedisJSONDict(crowded, "none:")
+    d.update({"a": 1, "b": [2]})
+
+    assert repr(d) == "{'a': 1, 'b': [2]}"
+    assert repr(d.keys()) == "dict_keys(['a', 'b'])"
+    assert repr(empty) == "{}"
+    d.update({f"m{n:04}": n for n in range(4000)})
+    assert repr(d).endswith(" more}")
+    d.clear()
+
+
+def test_search_that_ended_early_asserts_no_members(crowded) -> None:
+    fill(crowded, 200_000)
+    d, empty = RedisJSONDict(crowded, "some:"), RedisJSONDict(crowded, "none:")
+    d.update({f"m{n:02}": n for n in range(90)})
+
+    assert repr(empty) == "{...}"
+    assert repr(empty.items()) == "dict_items([...])"
+    assert repr(d).startswith("{'m")
+    assert repr(d).endswith(", ...}")
+    for shown in (d._repr_html_(), pretty_repr(d), pretty(d), empty._repr_html_()):
+        assert "not searched to the end; len(d) counts" in shown
+        assert " more" not in shown
+    d.clear()
+
+
 def test_odd_place_shows_what_it_may(d) -> None:
     d["doc"] = {" a": {"b": 1}, "a": 2}
     o = d["doc", " a"]
@@ -113,7 +154,7 @@ def test_odd_place_shows_what_it_may(d) -> None:
     assert repr(o.keys()) == "dict_keys([... 1 member])"
     d["doc"] = {f"m{n}": n for n in range(2000)} | {" a": {"b": 1}}
     assert repr(o) == "{...}"
-    assert repr(o.keys()) == "dict_keys([... more])"
+    assert repr(o.keys()) == "dict_keys([...])"
     assert "{...}" in o._repr_html_()
 
 
