@@ -14,6 +14,7 @@ import nbformat
 import pytest
 import redis
 import rich
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.lib.pretty import pretty
 from nbclient import NotebookClient
@@ -74,6 +75,48 @@ def test_ipython_asks_once(wire) -> None:
     assert shown[0]["text/plain"].endswith("98, 99, ... 4900 more]}")
 
 
+def completed(code: str, **names: Any) -> list[str]:
+    """What IPython offers when Tab is pressed behind some code."""
+    shell = InteractiveShell.instance()
+    shell.push(names)
+    with provisionalcompleter():
+        found = list(shell.Completer.completions(code, len(code)))
+    return [one.text for one in found]
+
+
+def test_ipython_completes_names(d) -> None:
+    d["run-1"] = {"sample": {"é": 1}, "count": 0, "sa": 1}
+    d["other"] = 1
+
+    assert d._ipython_key_completions_() in (["run-1", "other"], ["other", "run-1"])
+    assert completed("d['r", d=d) == ["run-1"]
+    assert completed("o['sam", o=d["run-1"]) == ["sample"]
+    assert completed("o['", o=d["run-1", "sample"]) == ["é"]
+
+
+def test_completion_is_bounded(wire) -> None:
+    o = wire.d["doc"]
+    o["big"] = {f"m{n}": n for n in range(5001)}
+    big = o["big"]
+
+    assert wire.commands(o._ipython_key_completions_) == ["EVALSHA"] * 2
+    assert wire.commands(big._ipython_key_completions_) == ["EVALSHA"]
+    assert big._ipython_key_completions_() == []
+    o[" odd"] = {"a": 1}
+    odd = o[" odd"]
+    assert wire.commands(odd._ipython_key_completions_) == []
+
+
+def test_completion_raises_nothing(d) -> None:
+    d["doc"] = {"a": {}}
+    gone = d["doc", "a"]
+    del d["doc"]
+
+    assert gone._ipython_key_completions_() == []
+    with nowhere() as away:
+        assert away._ipython_key_completions_() == []
+
+
 def test_complete_looks_are_plain(d) -> None:
     d["doc"] = CONTENT
     o = d["doc"]
@@ -104,7 +147,7 @@ def test_rich_prints_cuts(d) -> None:
     assert "...: 20000 members" in out.getvalue()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def crowded() -> Iterator[redis.Redis]:
     """A server of one's own, which others fill with foreign keys."""
     with Server() as server:
