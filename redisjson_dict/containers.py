@@ -17,7 +17,7 @@ from redisjson_dict.codec import is_live, whole
 from redisjson_dict.display import Completed, Displayed
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.execute import Blocking
-from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
+from redisjson_dict.keys import index_of, lookup, named_items, path_of, several, ssize, target
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
@@ -536,7 +536,7 @@ class JSONArray(Live, MutableSequence[Any]):
     def get_many(self, indices: Iterable[SupportsIndex]) -> dict[int, Any]:
         """Return those of several elements that are there, in one round trip."""
         result: dict[int, Any] = self._run(
-            verbs.get_many(self._at, map(index_of, indices), "array")
+            verbs.get_many(self._at, map(index_of, several(indices)), "array")
         )
         return result
 

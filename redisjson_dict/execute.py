@@ -9,6 +9,9 @@ On one server a request goes out on a connection borrowed from the client (see `
 after a broken connection as the client's own policy says, or at most once, where it would then be
 applied twice. On a Cluster, or where `execute_command` is not just redis-py's, that sends what may
 be sent again.
+
+Frames of this machinery say nothing to who looks for a mistake in the caller's: pytest and IPython
+leave out those that have a `__tracebackhide__`.
 """
 
 from __future__ import annotations
@@ -169,6 +172,7 @@ class Blocking(Shell):
             redis.RedisError: connection, time-out, authentication, out of memory, read-only
                 replica, refused by ACL: as redis-py names them.
         """
+        __tracebackhide__ = True
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
@@ -273,6 +277,7 @@ class Blocking(Shell):
             raise
 
     def _drive(self, asking: Asking[T]) -> T:
+        __tracebackhide__ = True
         started = time.monotonic()
         try:
             item = next(asking)
@@ -300,6 +305,7 @@ class Blocking(Shell):
         return self._drive(all_settled(operations, self._together(operations)))
 
     def _ask(self, operation: Operation[T]) -> T:
+        __tracebackhide__ = True
         try:
             reply = self._send(operation)
         except NoScriptError:
@@ -330,6 +336,7 @@ class Awaiting(Shell):
 
     async def __call__(self, verb: Verb[Any]) -> Any:
         """Return the result of a verb, as `Blocking` does."""
+        __tracebackhide__ = True
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
@@ -409,6 +416,7 @@ class Awaiting(Shell):
             raise
 
     async def _drive(self, asking: Asking[T]) -> T:
+        __tracebackhide__ = True
         started = time.monotonic()
         try:
             item = next(asking)
@@ -435,6 +443,7 @@ class Awaiting(Shell):
         return await self._drive(all_settled(operations, await self._together(operations)))
 
     async def _ask(self, operation: Operation[T]) -> T:
+        __tracebackhide__ = True
         try:
             reply = await self._send(operation)
         except NoScriptError:

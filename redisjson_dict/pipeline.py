@@ -87,6 +87,7 @@ class _Block(Generic[S]):
     """What blocking and asyncio batches have in common: opening, joining, giving up."""
 
     __slots__ = ("__weakref__", "_atomic", "_entered", "_run", "_space", "_wait")
+    _statement = "with"
 
     def __init__(
         self, run: S, space: Keyspace, atomic: bool, replicas: int, timeout: float
@@ -98,6 +99,10 @@ class _Block(Generic[S]):
         self._space = space
         self._atomic = atomic
         self._entered: list[tuple[Owner, int]] = []
+
+    def __repr__(self) -> str:
+        name, place = type(self).__name__, self._space.describe()
+        return f"<{name} {place}: use it as '{self._statement} d.pipeline() as batch:'>"
 
     def _open(self) -> Batch:
         now = owner()
@@ -160,6 +165,7 @@ class AsyncPipeline(_Block[Awaiting]):
     """An ``async with`` block whose writes are sent at its end, in one round trip."""
 
     __slots__ = ()
+    _statement = "async with"
 
     async def __aenter__(self) -> Batch:
         return self._open()

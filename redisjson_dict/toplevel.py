@@ -13,7 +13,7 @@ from typing import Any
 from redisjson_dict import verbs
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.expiry import Seconds, milliseconds, moment
-from redisjson_dict.keys import named_items
+from redisjson_dict.keys import named_items, several
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -188,7 +188,7 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
     """Return those of several documents, or of several paths, that are there."""
     whole: dict[Any, Location] = {}
     inside: dict[str, dict[Any, Any]] = {}
-    wanted = list(dict.fromkeys(keys))
+    wanted = list(dict.fromkeys(several(keys)))
     for key in wanted:
         try:
             place = space.lookup(key)

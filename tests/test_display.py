@@ -279,6 +279,9 @@ def test_looking_in_a_batch_sees_the_state_before(d) -> None:
         promise, kept = batch["doc"].incr("a"), batch.get("doc")
         assert repr(o) == "{'a': 1}"
         assert repr(batch) == f"<Batch {d._whereabouts()}: 3 queued>"
+        assert repr(d.pipeline()) == (
+            f"<Pipeline {d._whereabouts()}: use it as 'with d.pipeline() as batch:'>"
+        )
         assert repr(batch["doc"]["a"]) == "<BatchReference document 'doc' at $['a']>"
         assert repr(promise) == "<Pending: not sent yet>"
 
@@ -303,6 +306,9 @@ def test_lazy_and_awaited_values_ask_nothing() -> None:
     waits = AsyncRedisJSONDict.from_url(f"redis://ann:{SECRET}@127.0.0.1:1", "lab:")
     assert repr(waits) == "<asyncio RedisJSONDict prefix='lab:': await its .to_python()>"
     assert repr(waits["doc"]["a"]) == "<AsyncReference document 'doc' at $['a']: await its .get()>"
+    assert repr(waits.pipeline()) == (
+        "<AsyncPipeline prefix='lab:': use it as 'async with d.pipeline() as batch:'>"
+    )
     asyncio.run(waits.aclose())
 
 
