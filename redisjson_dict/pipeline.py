@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from redisjson_dict import toplevel
 from redisjson_dict.errors import PipelineError
@@ -166,6 +166,14 @@ class AsyncPipeline(_Block[Awaiting]):
 
     __slots__ = ()
     _statement = "async with"
+
+    if not TYPE_CHECKING:  # a type checker says so itself
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"a batch of the asyncio dict is sent by await: {self!r}")
+
+        def __exit__(self, *_: object) -> None:
+            pass
 
     async def __aenter__(self) -> Batch:
         return self._open()
