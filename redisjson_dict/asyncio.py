@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any, Self, SupportsIndex
+from typing import TYPE_CHECKING, Any, NoReturn, Self, SupportsIndex
 
 import redis.asyncio
 from redis.asyncio.client import Pipeline
 from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
+from redisjson_dict.codec import brief
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Awaiting
@@ -23,8 +24,45 @@ from redisjson_dict.references import Awaited, DocumentVerbs, PlaceVerbs, verb
 
 __all__ = ["AsyncReference", "RedisJSONDict"]
 
+_PLAIN = (dict, list, str, int, float, type(None))
+_TYPES = {"object": dict, "array": list}
 
-class AsyncReference(Awaited, PlaceVerbs):
+
+class _Awaited(Awaited):
+    """Says what to write instead of ``==``, ``=`` and ``del``, which cannot be awaited."""
+
+    __slots__ = ()
+
+    def _path(self) -> tuple[Any, ...]:
+        """Return the way here from the dict."""
+        return ()
+
+    def _may_be(self) -> tuple[type, ...]:
+        """Return which plain data may be here."""
+        return (dict,)
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, self._may_be()):
+            raise TypeError(
+                "what is on the server cannot be compared without await: "
+                f"await {_spelled(self._path())}.to_python() == ..."
+            )
+        return NotImplemented
+
+    __hash__ = object.__hash__
+
+    if not TYPE_CHECKING:  # a type checker says so itself
+
+        def __setitem__(self, step: Any, value: Any) -> NoReturn:
+            place = _spelled(self._path() + _steps(step))
+            raise TypeError(f"assignment cannot be awaited: await {place}.set(...)")
+
+        def __delitem__(self, step: Any) -> NoReturn:
+            place = _spelled(self._path() + _steps(step))
+            raise TypeError(f"del cannot be awaited: await {place}.delete()")
+
+
+class AsyncReference(_Awaited, PlaceVerbs):
     """A place that is not known to exist: walking costs nothing, a verb is awaited.
 
     ``await d["run"]["sample"]["positions"].append(3)`` is one round trip. A container that is read
@@ -32,8 +70,25 @@ class AsyncReference(Awaited, PlaceVerbs):
     `TypeError`.
     """
 
-    __slots__ = ()
+    __slots__ = ("_kinds",)
     get = verb(verbs.read)
+
+    def __init__(self, run: Any, subject: Location, kinds: tuple[type, ...] = _PLAIN) -> None:
+        super().__init__(run, subject)
+        self._kinds = kinds
+
+    def _path(self) -> tuple[Any, ...]:
+        return (self._subject.name, *self._subject.steps)
+
+    def _may_be(self) -> tuple[type, ...]:
+        return self._kinds
+
+    def __bool__(self) -> NoReturn:
+        place = _spelled(self._path())
+        raise TypeError(
+            "whether something is there cannot be told without await: "
+            f"await {place}.exists(), or await {place}.get() for its value"
+        )
 
     def __repr__(self) -> str:
         return f"<AsyncReference {self._subject.describe()}: await its .get()>"
@@ -68,7 +123,7 @@ class AsyncReference(Awaited, PlaceVerbs):
         return self._run.shown(value)
 
 
-class RedisJSONDict(Awaited, DocumentVerbs):
+class RedisJSONDict(_Awaited, DocumentVerbs):
     """A dict in Redis for asyncio: each top-level key is one RedisJSON document.
 
     ``d["run"]["count"]`` walks without asking; what follows is awaited: ``.get()``, ``.set(v)``,
@@ -263,4 +318,13 @@ class RedisJSONDict(Awaited, DocumentVerbs):
 
 def _walk(run: Awaiting, found: Container) -> AsyncReference:
     """Return a reference to a container that was found."""
-    return AsyncReference(run, found.at.refer())
+    return AsyncReference(run, found.at.refer(), (_TYPES[found.kind],))
+
+
+def _spelled(path: tuple[Any, ...]) -> str:
+    """Return how a place is written."""
+    return f"d[{', '.join(map(brief, path))}]" if path else "d"
+
+
+def _steps(step: Any) -> tuple[Any, ...]:
+    return step if isinstance(step, tuple) else (step,)

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, overload
 
 from redisjson_dict import verbs
 from redisjson_dict.codec import is_live, whole
-from redisjson_dict.display import Displayed
+from redisjson_dict.display import Completed, Displayed
 from redisjson_dict.errors import UnsupportedValueError
 from redisjson_dict.execute import Blocking
-from redisjson_dict.keys import index_of, lookup, named_items, path_of, ssize, target
+from redisjson_dict.keys import index_of, lookup, named_items, path_of, several, ssize, target
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from redisjson_dict.references import Reference
 
 PAGE = 1000  # children in one round trip
+_COMPLETED = 5000  # names, which travel at once
 
 __all__ = ["JSONArray", "JSONObject", "Live", "as_dict", "show"]
 
@@ -140,7 +141,7 @@ class Live(Displayed):
         return type(now) is type(self) and now._at.steps == self._at.steps
 
 
-class JSONObject(Live, MutableMapping[str, Any]):
+class JSONObject(Completed, Live, MutableMapping[str, Any]):
     """A live JSON object: every read asks the server, every write is one atomic step there.
 
     Does what `dict` does. Reading a scalar gives its value, reading a container a live proxy.
@@ -311,6 +312,12 @@ class JSONObject(Live, MutableMapping[str, Any]):
                 f"an object is replaced by a mapping, not by {type(value).__name__}"
             )
         self._run(verbs.replace(self._at, value))
+
+    def _names_at_hand(self) -> list[str]:
+        if not self._at.writable or len(self) > _COMPLETED:  # too much would travel
+            return []
+        names: list[str] = self._run(objects.names(self._at))
+        return names
 
     def _pairs(self) -> Iterator[tuple[str, Any]]:
         names, first = self._run(objects.members(self._at, PAGE))
@@ -529,7 +536,7 @@ class JSONArray(Live, MutableSequence[Any]):
     def get_many(self, indices: Iterable[SupportsIndex]) -> dict[int, Any]:
         """Return those of several elements that are there, in one round trip."""
         result: dict[int, Any] = self._run(
-            verbs.get_many(self._at, map(index_of, indices), "array")
+            verbs.get_many(self._at, map(index_of, several(indices)), "array")
         )
         return result
 

@@ -1,4 +1,4 @@
-"""How live values look: in a console, a debugger, IPython, a notebook, or printed by rich.
+"""How live values look, and complete: in a console, a debugger, IPython, a notebook, or by rich.
 
 All of it comes from one bounded look, see `preview`. It never raises for what the server, the
 connection or the document is like: it says so in the place of the content.
@@ -15,7 +15,7 @@ from redisjson_dict import layout
 from redisjson_dict.errors import RedisJSONDictError, StaleLocationError
 from redisjson_dict.preview import Note, View
 
-__all__ = ["Displayed"]
+__all__ = ["Completed", "Displayed"]
 
 _TROUBLES = (RedisError, RedisClusterException, RedisJSONDictError, OSError)
 _WIDTH = 79
@@ -73,3 +73,19 @@ class Displayed:
         from redisjson_dict import html  # loads the standard library's, which takes long
 
         return html.tree(f"{type(self).__name__} {self._whereabouts()}", view)
+
+
+class Completed:
+    """What IPython completes between brackets. Cost: one bounded look each time."""
+
+    __slots__ = ()
+
+    def _names_at_hand(self) -> list[str]:
+        """Read the names, as far as that is cheap."""
+        raise NotImplementedError
+
+    def _ipython_key_completions_(self) -> list[str]:
+        try:
+            return self._names_at_hand()
+        except _TROUBLES:
+            return []

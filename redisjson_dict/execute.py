@@ -9,6 +9,9 @@ On one server a request goes out on a connection borrowed from the client (see `
 after a broken connection as the client's own policy says, or at most once, where it would then be
 applied twice. On a Cluster, or where `execute_command` is not just redis-py's, that sends what may
 be sent again.
+
+Frames of this machinery say nothing to who looks for a mistake in the caller's: pytest and IPython
+leave out those that have a `__tracebackhide__`.
 """
 
 from __future__ import annotations
@@ -73,6 +76,7 @@ __all__ = ["Awaiting", "Blocking", "Shell"]
 T = TypeVar("T")
 
 _SCAN_COUNT = 10_000
+_FIRST_PAGES = 10
 _EMPTY = [("MULTI",), ("EXEC",)]
 
 
@@ -168,6 +172,7 @@ class Blocking(Shell):
             redis.RedisError: connection, time-out, authentication, out of memory, read-only
                 replica, refused by ACL: as redis-py names them.
         """
+        __tracebackhide__ = True
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
@@ -239,23 +244,27 @@ class Blocking(Shell):
             self._drive(perform(json_probe(space)))
 
     def first_keys(self, space: Keyspace, enough: int) -> tuple[list[bytes], bool]:
-        """Return the keys of the first page of each node until there are enough.
+        """Look for more than `enough` keys in a few pages, of all nodes in turn.
+
+        Cost: at most ten round trips, or one for each node of a larger Cluster.
 
         Returns:
-            The keys, and whether there may be others.
+            The keys, and whether these are all: the search came to the end of the keyspace.
         """
         refresh(self.client)
         seen: set[bytes] = set()
-        more = False
-        for node in _nodes(self.client):
-            if len(seen) > enough:
-                return list(seen), True
-            cursor, keys = self._page(0, space, node)
+        left = [(0, node) for node in _nodes(self.client)]
+        for _ in range(max(_FIRST_PAGES, len(left))):
+            cursor, node = left.pop(0)
+            cursor, keys = self._page(cursor, space, node)
             seen.update(keys)
-            more = more or cursor != 0
-        if not seen and not more:
+            if cursor:
+                left.append((cursor, node))
+            if not left or len(seen) > enough:
+                break
+        if not seen and not left:
             self._drive(perform(json_probe(space)))
-        return list(seen), more
+        return list(seen), not left
 
     def _page(self, cursor: int, space: Keyspace, node: dict[str, Any]) -> tuple[int, list[bytes]]:
         try:
@@ -268,6 +277,7 @@ class Blocking(Shell):
             raise
 
     def _drive(self, asking: Asking[T]) -> T:
+        __tracebackhide__ = True
         started = time.monotonic()
         try:
             item = next(asking)
@@ -295,6 +305,7 @@ class Blocking(Shell):
         return self._drive(all_settled(operations, self._together(operations)))
 
     def _ask(self, operation: Operation[T]) -> T:
+        __tracebackhide__ = True
         try:
             reply = self._send(operation)
         except NoScriptError:
@@ -325,6 +336,7 @@ class Awaiting(Shell):
 
     async def __call__(self, verb: Verb[Any]) -> Any:
         """Return the result of a verb, as `Blocking` does."""
+        __tracebackhide__ = True
         if self.batches and self.queued(verb):
             return None
         if isinstance(verb, Flow):
@@ -404,6 +416,7 @@ class Awaiting(Shell):
             raise
 
     async def _drive(self, asking: Asking[T]) -> T:
+        __tracebackhide__ = True
         started = time.monotonic()
         try:
             item = next(asking)
@@ -430,6 +443,7 @@ class Awaiting(Shell):
         return await self._drive(all_settled(operations, await self._together(operations)))
 
     async def _ask(self, operation: Operation[T]) -> T:
+        __tracebackhide__ = True
         try:
             reply = await self._send(operation)
         except NoScriptError:

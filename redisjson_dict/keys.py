@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redisjson_dict.codec import brief, is_live, whole
@@ -15,6 +15,7 @@ __all__ = [
     "named_items",
     "path_of",
     "place",
+    "several",
     "ssize",
     "target",
     "text_of_name",
@@ -99,6 +100,17 @@ def index_of(key: Any) -> int:
         raise TypeError(
             f"list indices must be integers or slices, not {type(key).__name__}"
         ) from None
+
+
+def several(keys: Iterable[Any]) -> Iterable[Any]:
+    """Return keys that were asked for together.
+
+    Raises:
+        TypeError: it is one key, of which the letters would be asked for.
+    """
+    if isinstance(keys, (str, bytes)):
+        raise TypeError(f"get_many takes several keys: give a list, [{brief(keys)}]")
+    return keys
 
 
 def ssize(index: Any) -> int:

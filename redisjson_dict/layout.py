@@ -11,6 +11,7 @@ __all__ = ["Branch", "block", "branch", "items", "line", "marked", "names", "val
 
 _BRACKETS = {"object": "{}", "array": "[]"}
 _CHILDREN = {"object": "members", "array": "elements"}
+_UNSEARCHED = "not searched to the end; len(d) counts"
 
 
 class Branch(NamedTuple):
@@ -18,7 +19,7 @@ class Branch(NamedTuple):
 
     Attributes:
         kind: ``"object"`` or ``"array"``.
-        size: how many children there are, in words; after a look at a part of a dict "more".
+        size: how many children there are, in words.
         rows: what is shown: name, or None in an array, and value.
         rest: how many are not shown, in words; ``""``: none.
     """
@@ -43,11 +44,16 @@ def branch(view: View) -> Branch | None:
     if not isinstance(view, Part):
         return None
     labels = view.names or (None,) * len(view.values)
-    return _branch(view.kind, view.size, list(zip(labels, view.values, strict=True)))
+    rows = list(zip(labels, view.values, strict=True))
+    if not view.searched:
+        return Branch(
+            view.kind, f"{len(rows)} {_noun(view.kind, len(rows))} found", rows, _UNSEARCHED
+        )
+    return _branch(view.kind, view.size, rows)
 
 
 def _branch(kind: str, count: int | None, rows: list[tuple[Any, View]]) -> Branch:
-    noun = _CHILDREN[kind] if count != 1 else _CHILDREN[kind][:-1]
+    noun = _noun(kind, count)
     if count is None:
         size = f"more than {len(rows)} {noun}" if rows else f"some {noun}"
         return Branch(kind, size, rows, "more")
@@ -56,10 +62,14 @@ def _branch(kind: str, count: int | None, rows: list[tuple[Any, View]]) -> Branc
     return Branch(kind, f"{count} {noun}", rows, rest)
 
 
+def _noun(kind: str, count: int | None) -> str:
+    return _CHILDREN[kind] if count != 1 else _CHILDREN[kind][:-1]
+
+
 def line(view: View) -> str:
     """Return what is shown, on one line: as `repr` writes plain data, cuts marked with ``...``."""
     found = branch(view)
-    return _leaf(view) if found is None else _enclosed(found.brackets, _flat(found))
+    return _leaf(view) if found is None else _flat(found, _cut(found))
 
 
 def names(view: View) -> str:
@@ -86,12 +96,12 @@ def block(view: View, width: int = 79, indent: int = 0, label: str = "") -> str:
         indent: the column where the text starts.
         label: what stands in front of it.
     """
-    flat = label + line(view)
     found = branch(view)
+    flat = label + (_leaf(view) if found is None else _flat(found, _rest(found)))
     if found is None or indent + len(flat) <= width or not found.rows:
         return flat
     if found.kind == "array" and not any(branch(value) for _, value in found.rows):
-        lines = list(_filled(_flat(found), width - indent - 1, len(label)))
+        lines = list(_filled(_children(found) + _rest(found), width - indent - 1, len(label)))
     else:
         lines = [block(value, width, indent + 1, _label(name)) for name, value in found.rows]
         lines += _rest(found)
@@ -114,8 +124,8 @@ def marked(view: View) -> Any:
 def _listed(view: View, shown: Callable[[Any, View], str]) -> str:
     if isinstance(view, Note):
         return view.text
-    found = branch(view) or Branch("object", "", [], "more")
-    return _enclosed("[]", [shown(name, value) for name, value in found.rows] + _rest(found))
+    found = branch(view) or Branch("object", "", [], _UNSEARCHED)
+    return _enclosed("[]", [shown(name, value) for name, value in found.rows] + _cut(found))
 
 
 def _leaf(view: View) -> str:
@@ -128,12 +138,21 @@ def _leaf(view: View) -> str:
     return view.text if isinstance(view, Note) else repr(view)
 
 
-def _flat(found: Branch) -> list[str]:
-    return [_label(name) + line(value) for name, value in found.rows] + _rest(found)
+def _flat(found: Branch, rest: list[str]) -> str:
+    return _enclosed(found.brackets, _children(found) + rest)
+
+
+def _children(found: Branch) -> list[str]:
+    return [_label(name) + line(value) for name, value in found.rows]
 
 
 def _rest(found: Branch) -> list[str]:
     return [f"... {found.rest}"] if found.rest else []
+
+
+def _cut(found: Branch) -> list[str]:
+    """Return the same where there is one line only, as in `repr`."""
+    return ["..."] if found.rest == _UNSEARCHED else _rest(found)
 
 
 def _label(name: Any) -> str:

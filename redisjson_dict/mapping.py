@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from redisjson_dict import toplevel, urls, verbs
 from redisjson_dict.containers import Live, as_dict, show
-from redisjson_dict.display import Displayed
+from redisjson_dict.display import Completed, Displayed
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.exchange import slot_of
 from redisjson_dict.execute import Blocking
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["RedisJSONDict"]
 
 
-class RedisJSONDict(Displayed, MutableMapping[str, Any]):
+class RedisJSONDict(Completed, Displayed, MutableMapping[str, Any]):
     """A dict in Redis: each top-level key is one RedisJSON document, nested values are live.
 
     Reading a scalar gives its value; reading a container gives a live proxy, `JSONObject` or
@@ -167,8 +167,12 @@ class RedisJSONDict(Displayed, MutableMapping[str, Any]):
         return reversed(list(iter(self)))
 
     def _look(self) -> View:
-        keys, more = self._run.first_keys(self._space, WIDE)
-        return self._run(toplevel.look(self._space, self._space.ours(keys), more))
+        keys, all_found = self._run.first_keys(self._space, WIDE)
+        return self._run(toplevel.look(self._space, self._space.ours(keys), all_found))
+
+    def _names_at_hand(self) -> list[str]:
+        keys, _ = self._run.first_keys(self._space, toplevel.PAGE)
+        return self._space.names(self._space.ours(keys))
 
     def _whereabouts(self) -> str:
         return self._space.describe()

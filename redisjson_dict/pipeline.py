@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from types import TracebackType
-from typing import Any, Generic, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from redisjson_dict import toplevel
 from redisjson_dict.errors import PipelineError
@@ -87,6 +87,7 @@ class _Block(Generic[S]):
     """What blocking and asyncio batches have in common: opening, joining, giving up."""
 
     __slots__ = ("__weakref__", "_atomic", "_entered", "_run", "_space", "_wait")
+    _statement = "with"
 
     def __init__(
         self, run: S, space: Keyspace, atomic: bool, replicas: int, timeout: float
@@ -98,6 +99,10 @@ class _Block(Generic[S]):
         self._space = space
         self._atomic = atomic
         self._entered: list[tuple[Owner, int]] = []
+
+    def __repr__(self) -> str:
+        name, place = type(self).__name__, self._space.describe()
+        return f"<{name} {place}: use it as '{self._statement} d.pipeline() as batch:'>"
 
     def _open(self) -> Batch:
         now = owner()
@@ -160,6 +165,15 @@ class AsyncPipeline(_Block[Awaiting]):
     """An ``async with`` block whose writes are sent at its end, in one round trip."""
 
     __slots__ = ()
+    _statement = "async with"
+
+    if not TYPE_CHECKING:  # a type checker says so itself
+
+        def __enter__(self) -> NoReturn:
+            raise TypeError(f"a batch of the asyncio dict is sent by await: {self!r}")
+
+        def __exit__(self, *_: object) -> None:
+            pass
 
     async def __aenter__(self) -> Batch:
         return self._open()

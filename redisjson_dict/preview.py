@@ -68,15 +68,17 @@ class Part(NamedTuple):
 
     Attributes:
         kind: ``"object"`` or ``"array"``.
-        size: its members or elements; None: more than are shown, nobody knows how many.
+        size: its members or elements; None: nobody knows how many.
         names: those of the members that are shown; empty for an array.
         values: what is shown, in order.
+        searched: False: it is not known, either, whether there are more than are shown.
     """
 
     kind: str
     size: int | None
     names: tuple[str | Start, ...]
     values: tuple[View, ...]
+    searched: bool = True
 
     def child(self, step: Step) -> View:
         """Return what is shown of a member or an element."""

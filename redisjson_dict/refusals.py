@@ -63,6 +63,7 @@ def failed(operation: Operation[T], error: Exception, tries: int = _TRIES) -> As
         What stands for the result; `UNDONE` where the user may not run a command that there is
         another way for.
     """
+    __tracebackhide__ = True
     if not isinstance(error, (Refusal, ResponseError)):
         error.add_note(where(operation))
         raise error  # the connection broke; what is known about the outcome was said
@@ -85,6 +86,7 @@ def failed(operation: Operation[T], error: Exception, tries: int = _TRIES) -> As
 
 def _told(operation: Operation[T], error: Exception, reason: Exception) -> Asking[T]:
     """Raise what is to be said of a failure, or return what stands for the result."""
+    __tracebackhide__ = True
     if isinstance(reason, (Refusal, ResponseError)):
         reason = yield from _refused(operation, reason)
     if operation.otherwise is not MISSING and isinstance(reason, operation.absent):
@@ -92,7 +94,9 @@ def _told(operation: Operation[T], error: Exception, reason: Exception) -> Askin
         return otherwise
     if reason is error:
         raise reason
-    raise reason from (None if isinstance(error, Refusal) else error)
+    if isinstance(error, Refusal) or isinstance(reason, (LookupError, TypeError)):
+        raise reason from None  # which says all, and more exactly
+    raise reason from error
 
 
 def _reason(operation: Operation[Any], error: Refusal | ResponseError) -> Asking[Exception]:
@@ -193,6 +197,7 @@ def explain(
         operation: what was sent.
         error: what the server said; a `Refusal` if it said nothing.
     """
+    __tracebackhide__ = True
     at = operation.at
     said = None if isinstance(error, Refusal) else error
     adds = operation.command[0] == "JSON.SET" and isinstance(at.steps[-1], str)

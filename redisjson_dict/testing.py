@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, NamedTuple
 
 import redis
@@ -128,13 +129,12 @@ def remove_keys(client: Redis, prefix: str) -> int:
     return len(keys)
 
 
-@contextmanager
-def assert_commands(client: Redis, prefix: str, count: int) -> Iterator[list[Command]]:
+class assert_commands:  # reads like an assertion
     """Fail unless the server receives so many commands for keys under a prefix in the block.
 
     Counts by MONITOR what names a key under the prefix, from whichever client, thread or process;
     not what scripts do inside the server, and not MULTI and EXEC, which name no key. Scripts are
-    loaded before, so that none is sent twice. Yields a list that has the commands at the end.
+    loaded before, so that none is sent twice. Gives a list that has the commands at the end.
 
     Args:
         client: of the server; two connections of it are used. Not a Cluster's.
@@ -145,7 +145,37 @@ def assert_commands(client: Redis, prefix: str, count: int) -> Iterator[list[Com
         AssertionError: there were more or fewer; says which. Not if the block itself raises.
         redis.RedisError: the server does not let this user watch.
     """
-    __tracebackhide__ = True  # pytest shows the caller's line instead
+
+    def __init__(self, client: Redis, prefix: str, count: int) -> None:
+        self._watched = _watched(client, prefix)
+        self._prefix = prefix
+        self._count = count
+
+    def __enter__(self) -> list[Command]:
+        self._sent = self._watched.__enter__()
+        return self._sent
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        __tracebackhide__ = True  # pytest shows the caller's line instead
+        self._watched.__exit__(kind, error, trace)
+        if error is None and len(self._sent) != self._count:
+            raise AssertionError(
+                f"commands for keys under {self._prefix!r}: {len(self._sent)} were sent, expected "
+                f"{self._count}"
+                + "".join(
+                    f"\n  {number}. {command}" for number, command in enumerate(self._sent, 1)
+                )
+            )
+
+
+@contextmanager
+def _watched(client: Redis, prefix: str) -> Iterator[list[Command]]:
+    """Yield a list that has, at the end, the commands that were received meanwhile."""
     sent: list[Command] = []
     _load_scripts(client)
     end = f"end-{uuid.uuid4()}".encode()
@@ -153,11 +183,6 @@ def assert_commands(client: Redis, prefix: str, count: int) -> Iterator[list[Com
         yield sent
         client.echo(end)
         sent += _of_prefix(_received(monitor.connection, end), _database(client), prefix)
-    if len(sent) != count:
-        raise AssertionError(
-            f"commands for keys under {prefix!r}: {len(sent)} were sent, expected {count}"
-            + "".join(f"\n  {number}. {command}" for number, command in enumerate(sent, 1))
-        )
 
 
 def _check(url: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from redisjson_dict import verbs
 from redisjson_dict.errors import NotADocumentError
 from redisjson_dict.expiry import Seconds, milliseconds, moment
-from redisjson_dict.keys import named_items
+from redisjson_dict.keys import named_items, several
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -188,7 +188,7 @@ def get_many(space: Keyspace, keys: Iterable[Any]) -> Flow[Found]:
     """Return those of several documents, or of several paths, that are there."""
     whole: dict[Any, Location] = {}
     inside: dict[str, dict[Any, Any]] = {}
-    wanted = list(dict.fromkeys(keys))
+    wanted = list(dict.fromkeys(several(keys)))
     for key in wanted:
         try:
             place = space.lookup(key)
@@ -228,13 +228,13 @@ def read_page(space: Keyspace, keys: list[bytes]) -> Verb[list[Any]]:
     return documents.read_keys(space.places(keys[:1])[0], keys)
 
 
-def look(space: Keyspace, keys: list[bytes], more: bool) -> Flow[View]:
+def look(space: Keyspace, keys: list[bytes], all_found: bool) -> Flow[View]:
     """Return what is to be shown of a dict: of the first documents by name, one look at all.
 
     Args:
         space: the dict's.
         keys: the Redis keys of documents.
-        more: whether there may be others.
+        all_found: whether there are no others; else there may be.
     """
     first = sorted(keys)[:WIDE]
     shown = space.places(first)
@@ -245,10 +245,12 @@ def look(space: Keyspace, keys: list[bytes], more: bool) -> Flow[View]:
     def start() -> Steps[View]:
         found = (yield _each(space, shown, _together(space, shown), read)) if shown else []
         there = dict(content(space, first, found))
-        if len(first) == len(keys) and not more:
+        rest = len(keys) - len(first)
+        if all_found and not rest:
             return there
-        count = None if more else len(keys) - len(first) + len(there)
-        return Part("object", count, tuple(there), tuple(there.values()))
+        count = len(there) + rest if all_found else None
+        searched = all_found or rest > 0
+        return Part("object", count, tuple(there), tuple(there.values()), searched)
 
     return Flow(space.document(""), start)
 

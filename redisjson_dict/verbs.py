@@ -13,7 +13,7 @@ from typing import Any, Final
 from redisjson_dict.codec import is_live
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 from redisjson_dict.jsonpath import expression
-from redisjson_dict.keys import named_items, path_of, place, ssize
+from redisjson_dict.keys import named_items, path_of, place, several, ssize
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
     MISSING,
@@ -206,7 +206,7 @@ def query(at: Location, jsonpath: str, wants: str = "") -> Operation[list[Any]]:
 def get_many(at: Location, keys: Iterable[Any], wants: str = "") -> Verb[Found]:
     """Return those of several members or elements that are there."""
     wanted = {}
-    for key in keys:
+    for key in several(keys):
         try:
             place(at, key)
         except (TypeError, ValueRangeError):

@@ -819,6 +819,46 @@ def test_blocking_protocols_say_no(go: Any) -> None:
     go(body)
 
 
+def test_what_cannot_be_awaited_says_what_to_write(go: Any) -> None:
+    async def body(d: RedisJSONDict) -> None:
+        await d.set("run", {"x": 1, "l": []})
+        for call, instead in (
+            (lambda: d["run"] == {"x": 1}, r"await d\['run'\]\.to_python\(\) == "),
+            (lambda: d["run", "x"] != 1, r"await d\['run', 'x'\]\.to_python\(\) == "),
+            (lambda: operator.eq({"x": 1}, d["run"]), r"\.to_python\(\)"),
+            (lambda: d["run"]["x"] in ("a", None), r"\.to_python\(\)"),
+            (lambda: d == {}, r"await d\.to_python\(\) == "),
+            (lambda: bool(d["run"]["no"]), r"d\['run', 'no'\]\.exists\(\), .*\.get\(\)"),
+            (lambda: d["run"].__setitem__(("l", 0), 1), r"await d\['run', 'l', 0\]\.set\(\.\.\.\)"),
+            (lambda: d.__setitem__("run", 1), r"await d\['run'\]\.set\("),
+            (lambda: d["run"].__delitem__("x"), r"await d\['run', 'x'\]\.delete\(\)"),
+            (lambda: d.__delitem__("run"), r"await d\['run'\]\.delete\(\)"),
+            (lambda: d.pipeline().__enter__(), "'async with d.pipeline"),
+        ):
+            with pytest.raises(TypeError, match=instead):
+                call()
+        assert await d["run"].to_python() == {"x": 1, "l": []}
+
+    go(body)
+
+
+def test_references_can_be_told_apart(go: Any) -> None:
+    async def body(d: RedisJSONDict) -> None:
+        await d.update(o={}, l=[1], t="text")
+        o = d["o"]
+        assert o == o
+        assert o != object()
+        assert o != d["l"]
+        assert {o: 1}[o] == 1
+        assert [k async for k, value in d.items() if value == "text"] == ["t"]
+        found = await d.get_many(["l", "o"])
+        assert found["l"] != {}
+        with pytest.raises(TypeError, match="to_python"):
+            assert found["o"] == {}
+
+    go(body)
+
+
 def test_reference_is_no_value(go: Any) -> None:
     async def body(d: RedisJSONDict) -> None:
         await d.update(a=[1], b={"c": 1})

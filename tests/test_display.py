@@ -14,6 +14,7 @@ import nbformat
 import pytest
 import redis
 import rich
+from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.lib.pretty import pretty
 from nbclient import NotebookClient
@@ -24,6 +25,7 @@ from test_wire import Wire, load_scripts
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.asyncio import RedisJSONDict as AsyncRedisJSONDict
+from redisjson_dict.server import Server
 
 SECRET = "s3cret-pw"
 CONTENT: dict[str, Any] = {"a": [1, {"b": None}], "t": "<b>é</b>", " lead": 0.5, "": {}}
@@ -73,6 +75,48 @@ def test_ipython_asks_once(wire) -> None:
     assert shown[0]["text/plain"].endswith("98, 99, ... 4900 more]}")
 
 
+def completed(code: str, **names: Any) -> list[str]:
+    """What IPython offers when Tab is pressed behind some code."""
+    shell = InteractiveShell.instance()
+    shell.push(names)
+    with provisionalcompleter():
+        found = list(shell.Completer.completions(code, len(code)))
+    return [one.text for one in found]
+
+
+def test_ipython_completes_names(d) -> None:
+    d["run-1"] = {"sample": {"é": 1}, "count": 0, "sa": 1}
+    d["other"] = 1
+
+    assert d._ipython_key_completions_() in (["run-1", "other"], ["other", "run-1"])
+    assert completed("d['r", d=d) == ["run-1"]
+    assert completed("o['sam", o=d["run-1"]) == ["sample"]
+    assert completed("o['", o=d["run-1", "sample"]) == ["é"]
+
+
+def test_completion_is_bounded(wire) -> None:
+    o = wire.d["doc"]
+    o["big"] = {f"m{n}": n for n in range(5001)}
+    big = o["big"]
+
+    assert wire.commands(o._ipython_key_completions_) == ["EVALSHA"] * 2
+    assert wire.commands(big._ipython_key_completions_) == ["EVALSHA"]
+    assert big._ipython_key_completions_() == []
+    o[" odd"] = {"a": 1}
+    odd = o[" odd"]
+    assert wire.commands(odd._ipython_key_completions_) == []
+
+
+def test_completion_raises_nothing(d) -> None:
+    d["doc"] = {"a": {}}
+    gone = d["doc", "a"]
+    del d["doc"]
+
+    assert gone._ipython_key_completions_() == []
+    with nowhere() as away:
+        assert away._ipython_key_completions_() == []
+
+
 def test_complete_looks_are_plain(d) -> None:
     d["doc"] = CONTENT
     o = d["doc"]
@@ -103,6 +147,46 @@ def test_rich_prints_cuts(d) -> None:
     assert "...: 20000 members" in out.getvalue()
 
 
+@pytest.fixture
+def crowded() -> Iterator[redis.Redis]:
+    """A server of one's own, which others fill with foreign keys."""
+    with Server() as server:
+        yield server.client()
+
+
+def fill(client: redis.Redis, count: int) -> None:
+    for start in range(0, count, 10_000):
+        client.mset({f"foreign:{number}": 1 for number in range(start, start + 10_000)})
+
+
+def test_few_documents_among_many_foreign_keys(crowded) -> None:
+    fill(crowded, 30_000)
+    d, empty = RedisJSONDict(crowded, "few:"), RedisJSONDict(crowded, "none:")
+    d.update({"a": 1, "b": [2]})
+
+    assert repr(d) == "{'a': 1, 'b': [2]}"
+    assert repr(d.keys()) == "dict_keys(['a', 'b'])"
+    assert repr(empty) == "{}"
+    d.update({f"m{n:04}": n for n in range(4000)})
+    assert repr(d).endswith(" more}")
+    d.clear()
+
+
+def test_search_that_ended_early_asserts_no_members(crowded) -> None:
+    fill(crowded, 200_000)
+    d, empty = RedisJSONDict(crowded, "some:"), RedisJSONDict(crowded, "none:")
+    d.update({f"m{n:02}": n for n in range(90)})
+
+    assert repr(empty) == "{...}"
+    assert repr(empty.items()) == "dict_items([...])"
+    assert repr(d).startswith("{'m")
+    assert repr(d).endswith(", ...}")
+    for shown in (d._repr_html_(), pretty_repr(d), pretty(d), empty._repr_html_()):
+        assert "not searched to the end; len(d) counts" in shown
+        assert " more" not in shown
+    d.clear()
+
+
 def test_odd_place_shows_what_it_may(d) -> None:
     d["doc"] = {" a": {"b": 1}, "a": 2}
     o = d["doc", " a"]
@@ -113,7 +197,7 @@ def test_odd_place_shows_what_it_may(d) -> None:
     assert repr(o.keys()) == "dict_keys([... 1 member])"
     d["doc"] = {f"m{n}": n for n in range(2000)} | {" a": {"b": 1}}
     assert repr(o) == "{...}"
-    assert repr(o.keys()) == "dict_keys([... more])"
+    assert repr(o.keys()) == "dict_keys([...])"
     assert "{...}" in o._repr_html_()
 
 
@@ -195,6 +279,9 @@ def test_looking_in_a_batch_sees_the_state_before(d) -> None:
         promise, kept = batch["doc"].incr("a"), batch.get("doc")
         assert repr(o) == "{'a': 1}"
         assert repr(batch) == f"<Batch {d._whereabouts()}: 3 queued>"
+        assert repr(d.pipeline()) == (
+            f"<Pipeline {d._whereabouts()}: use it as 'with d.pipeline() as batch:'>"
+        )
         assert repr(batch["doc"]["a"]) == "<BatchReference document 'doc' at $['a']>"
         assert repr(promise) == "<Pending: not sent yet>"
 
@@ -219,6 +306,9 @@ def test_lazy_and_awaited_values_ask_nothing() -> None:
     waits = AsyncRedisJSONDict.from_url(f"redis://ann:{SECRET}@127.0.0.1:1", "lab:")
     assert repr(waits) == "<asyncio RedisJSONDict prefix='lab:': await its .to_python()>"
     assert repr(waits["doc"]["a"]) == "<AsyncReference document 'doc' at $['a']: await its .get()>"
+    assert repr(waits.pipeline()) == (
+        "<AsyncPipeline prefix='lab:': use it as 'async with d.pipeline() as batch:'>"
+    )
     asyncio.run(waits.aclose())
 
 

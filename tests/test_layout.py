@@ -63,6 +63,22 @@ def test_cuts_are_marked(view, text) -> None:
     assert layout.block(view, 1).replace("\n", " ").replace("  ", " ") == text
 
 
+@pytest.mark.parametrize(
+    ("view", "line", "words"),
+    [
+        (Part("object", None, (), (), False), "{...}", "{... WORDS}"),
+        (Part("object", None, ("a",), (1,), False), "{'a': 1, ...}", "{'a': 1, ... WORDS}"),
+    ],
+)
+def test_search_that_ended_early_asserts_nothing(view, line, words) -> None:
+    words = words.replace("WORDS", "not searched to the end; len(d) counts")
+
+    assert layout.line(view) == line
+    assert layout.block(view) == words
+    assert layout.block(view, 20).replace("\n", "").replace(",", ", ").replace(",  ", ", ") == words
+    assert repr(layout.marked(view)).replace("...: ", "... ") == words
+
+
 @pytest.mark.parametrize(("view", "text"), CUTS, ids=repr)
 def test_cut_is_no_python(view, text) -> None:
     """So that nobody takes a part for the whole."""
@@ -112,7 +128,14 @@ def test_block_breaks_where_it_must() -> None:
             "[('a', [1]), ... 2 more]",
         ),
         (Part("object", 3, (), ()), *["[... 3 members]"] * 3),
-        (Unseen("object"), *["[... more]"] * 3),
+        (Unseen("object"), *["[...]"] * 3),
+        (Part("object", None, (), (), False), *["[...]"] * 3),
+        (
+            Part("object", None, ("a",), (1,), False),
+            "['a', ...]",
+            "[1, ...]",
+            "[('a', 1), ...]",
+        ),
         (Note("<gone>"), *["<gone>"] * 3),
     ],
     ids=repr,

@@ -508,6 +508,18 @@ def test_setdefault_by_a_path_from_the_end_keeps_its_element(d) -> None:
     assert d["x", "l"] == [{"k": 1, "n": 1}, {"k": 2}]
 
 
+@pytest.mark.parametrize("keys", ["run", "", b"run"])
+def test_get_many_refuses_one_key(d, keys) -> None:
+    d["run"], d["log"] = {"run": 1}, [1]
+    for place in (d, d["run"], d["log"], d.at("run")):
+        with pytest.raises(TypeError, match=r"several keys: give a list, \[b?'(run)?'\]"):
+            place.get_many(keys)
+    with d.pipeline() as batch:
+        for place in (batch, batch["run"]):
+            with pytest.raises(TypeError, match="several keys"):
+                place.get_many(keys)
+
+
 def test_get_many_leaves_out_paths_to_nothing(d) -> None:
     d["x"] = {"a": 1, "l": [5]}
 

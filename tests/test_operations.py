@@ -23,6 +23,8 @@ from redisjson_dict.operations import (
     Pause,
     arrays,
     documents,
+    encode_at,
+    encode_element,
     objects,
     or_else,
     scalars,
@@ -793,3 +795,23 @@ def test_what_is_the_right_kind_by_now_was_another_then(operation, error):
         asking.send(operation.wants or "integer")
 
     assert type(stop.value.value) is error
+
+
+@pytest.mark.parametrize("encode_value", [encode_at, encode_element])
+def test_refused_value_is_told_once(encode_value):
+    with pytest.raises(UnsupportedValueError) as caught:
+        encode_value(Location("d", b"d", Settings()), {"a": {1}})
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("encode_value", [encode_at, encode_element])
+def test_default_that_raises_stays_visible(encode_value):
+    def default(value):
+        raise UnsupportedValueError("mine")
+
+    with pytest.raises(UnsupportedValueError, match=r"mine .*for document 'd'") as caught:
+        encode_value(Location("d", b"d", Settings(default)), {1})
+
+    assert str(caught.value.__cause__) == "mine"

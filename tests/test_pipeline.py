@@ -628,6 +628,8 @@ def test_failing_command_is_reported(full: RedisJSONDict) -> None:
     assert "2 of the batch's 4 operations were applied" in str(error)
     assert error.location == "document 'doc' at $['t']"
     assert isinstance(error.__cause__, TypeError)
+    assert error.__cause__.__cause__ is None
+    assert error.__cause__.__suppress_context__
     assert isinstance(error, RuntimeError)
     assert (full["x"], full["y"], full["doc", "t"]) == (1, 2, "x")
     assert "missing" not in full

@@ -286,8 +286,8 @@ def test_foreign_and_vanished_documents_are_not_shown(d, client, prefix) -> None
     client.set(prefix + "text", "foreign")
     keys = [prefix.encode() + name for name in (b"text", b"c", b"gone", b"a")]
 
-    assert d._run(toplevel.look(d._space, keys, False)) == {"a": 1, "c": {"b": 2}}
-    assert d._run(toplevel.look(d._space, keys, True)).size is None
+    assert d._run(toplevel.look(d._space, keys, True)) == {"a": 1, "c": {"b": 2}}
+    assert d._run(toplevel.look(d._space, keys, False)).searched is False
     assert MISSING not in d._look().values()
 
 

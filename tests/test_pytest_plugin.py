@@ -109,6 +109,22 @@ def test_wrong_count_shows_the_commands(pytester, given):
     )
 
 
+def test_absent_key_shows_no_machinery(pytester, given):
+    pytester.makepyfile("""
+        def test_reads(redisjson_dict):
+            redisjson_dict["missing"]
+
+        def test_refused(redisjson_dict):
+            redisjson_dict.at("missing", "log").append(1)
+    """)
+    result = pytester.runpytest_inprocess(*QUIET)
+
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["E *KeyError: 'missing'"])
+    for inside in ("execute.py", "operations", "refusals.py", "reply ="):
+        result.stdout.no_fnmatch_line(f"*{inside}*")
+
+
 @pytest.mark.parametrize(
     ("option", "variable", "setting"),
     [("url", DEAD, DEAD), (None, "url", DEAD), (None, None, "url")],

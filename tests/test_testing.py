@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import traceback
 
 import pytest
 import redis
@@ -217,6 +218,16 @@ def test_first_use_of_a_script_counts_once(client, d, prefix):
     client.script_flush()
     with assert_commands(client, prefix, 1):
         d["a"] = 1
+
+
+def test_failure_is_at_the_line_of_the_block(client, prefix):
+    with pytest.raises(AssertionError) as caught, assert_commands(client, prefix, 1):
+        pass
+
+    assert [frame.name for frame in traceback.extract_tb(caught.tb)] == [
+        "test_failure_is_at_the_line_of_the_block",
+        "__exit__",
+    ]
 
 
 def test_error_of_the_block_comes_first(d, client, prefix):

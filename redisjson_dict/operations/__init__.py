@@ -141,6 +141,7 @@ class Operation(NamedTuple, Generic[T]):
             Refusal: the server did nothing, and why is still to be found out.
             LookupError, TypeError: what the place is, or is not; see `errors`.
         """
+        __tracebackhide__ = True
         try:
             if type(reply) is list and refusal(reply):
                 if reply[0] == b">":
@@ -339,7 +340,8 @@ def encode_at(at: Location, value: Any) -> Encoded:
         return encoded
     except (UnsupportedValueError, ValueRangeError) as error:
         where = at.describe()
-        raise type(error)(f"{error} (for {where}; nothing was sent)", location=where) from error
+        told = type(error)(f"{error} (for {where}; nothing was sent)", location=where)
+        raise told from _behind(error)
 
 
 def encode_elements(
@@ -382,9 +384,13 @@ def encode_element(at: Location, value: Any, number: int = 0, count: int = 1) ->
     except (UnsupportedValueError, ValueRangeError) as error:
         where = at.describe()
         which = f"new element {number + 1} of {count}"
-        raise type(error)(
-            f"{error} (in {which}, for {where}; nothing was sent)", location=where
-        ) from error
+        told = type(error)(f"{error} (in {which}, for {where}; nothing was sent)", location=where)
+        raise told from _behind(error)
+
+
+def _behind(error: Exception) -> BaseException | None:
+    """Return what an error of `encode` does not tell: of a default= that raised, where it did."""
+    return error if hasattr(error, "__notes__") else error.__cause__
 
 
 def _too_large(encoded: Encoded) -> ValueRangeError:
