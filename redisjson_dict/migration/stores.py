@@ -207,7 +207,9 @@ class RedisJSONDictSource(Stored):
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
             if is_tagged(text):
-                return Refusal("text", "redis-dict has written it: is --from right?")
+                return Refusal(
+                    "text", "it is no JSON, but text as redis-dict writes it: is --from right?"
+                )
             return Refusal("text", f"it is not JSON: {error}")
 
 
