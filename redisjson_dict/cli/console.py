@@ -123,9 +123,9 @@ def agree(question: str, yes: bool) -> None:
         return
     if not (on_terminal(sys.stdin) and on_terminal(sys.stderr)):
         raise Problem(f"nobody can be asked here: pass --yes to say yes to: {question}", Code.USAGE)
-    # typer.confirm would write a space to standard output, where the results go
-    print(escaped(f"{question} [y/N]: "), end="", file=sys.stderr, flush=True)
     try:
+        # typer.confirm would write a space to standard output, where the results go
+        print(escaped(f"{question} [y/N]: "), end="", file=sys.stderr, flush=True)
         answer = sys.stdin.readline()
     except KeyboardInterrupt:
         print(file=sys.stderr)
