@@ -542,7 +542,9 @@ def _dtype_kind(value: Any) -> str:
 
 def _article(value: Any) -> str:
     name = type(value).__name__
-    return f"an {name}" if name[:1].lower() in "aeiou" else f"a {name}"
+    if name == "bytes":
+        return name
+    return f"an {name}" if name[:1].lower() in "aeio" else f"a {name}"  # a UUID, a URL
 
 
 def _exact(value: Any, text: bytes) -> Encoded:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import errno
 import os
 import shutil
 import signal
@@ -229,6 +230,8 @@ class Server:
             if problem is None:
                 return
             if port != 0 or attempt == _ATTEMPTS - 1:  # a free port may be taken a moment later
+                if port and _is_taken(port):
+                    problem = f"port {port} is taken; take another, or port=0 for any free one"
                 raise ServerError(f"{self._binary.name} did not start: {problem}")
 
     def _launch(self, port: int | None) -> None:
@@ -357,6 +360,16 @@ def _session(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return 0
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _free_port() -> int:

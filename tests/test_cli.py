@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -179,6 +180,17 @@ def test_set_of_a_new_document_asks_nobody(cli, d):
     assert d["x"].to_python() == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    "command", [["get"], ["tree"], ["del", "--yes"], ["incr"], ["set"], ["append"]]
+)
+def test_missing_document_is_told_from_a_missing_place(cli, d, command):
+    d["x"] = {"a": 1}
+    more = ["5"] if command[0] in ("set", "append") else []
+
+    assert "there is no document 'nope'" in cli(*command, "nope", "a", *more).err
+    assert "document 'x' has nothing at ['z']" in cli(*command, "x", "z", "z", *more).err
+
+
 def test_set_of_an_existing_document_needs_yes(cli, d):
     d["x"] = 1
     refused = cli("set", "x", "2")
@@ -227,7 +239,7 @@ def test_set_of_what_is_no_json_stores_nothing(cli, d, text):
 
 @pytest.mark.parametrize("number", ["123456789012345678901234567890", "1e400"])
 def test_set_of_a_number_that_would_change_is_refused(cli, d, number):
-    assert cli("set", "x", number).code != 0
+    assert cli("set", "x", number).code == Code.USAGE
     assert "x" not in d
 
 
@@ -269,16 +281,20 @@ def test_incr(cli, d):
     assert cli("incr", "x", "n", "--by", "-0.5").out == "1.5\n"
     assert cli("incr", "x", "new").out == "1\n"
     assert cli("incr", "x", "n", "--by", "true").code == Code.USAGE
+    assert cli("incr", "x", "n", "--by", "12345678901234567890123").code == Code.USAGE
 
 
 def test_ttl_is_shown_set_and_ended(cli, d):
     d["x"] = 1
 
     assert cli("ttl", "x").out == "permanent\n"
-    assert 49 < float(cli("ttl", "x", "50").out) <= 50
+    assert cli("ttl", "x", "50").out == "50.000\n"
+    assert 49 < d.ttl("x") <= 50
     assert parsed(cli("ttl", "x", "--json"))[0]["ttl"] > 49
     assert cli("ttl", "x", "--persist").out == "permanent\n"
     assert cli("ttl", "x", "5", "--persist").code == Code.USAGE
+    assert cli("ttl", "x", "0").code == cli("ttl", "x", "--", "-5").code == Code.USAGE
+    assert cli("set", "y", "1", "--ttl", "0").code == Code.USAGE
     assert cli("ttl", "nope").code == Code.NOT_FOUND
     assert d.ttl("x") is None
 
@@ -288,7 +304,8 @@ def test_query_prints_a_match_a_line(cli, d):
 
     assert cli("query", "x", "$..p").lines == ["1", '"two\\nlines"']
     assert cli("query", "x", "$..none") == Done(0, "", "")
-    assert cli("query", "x", "p").code == Code.ERROR
+    for wrong in ("p", "$[", "$..a..b..c"):
+        assert cli("query", "x", wrong).code == Code.USAGE
 
 
 def test_foreign_key_is_refused(cli, client, prefix):
@@ -316,6 +333,12 @@ def test_tree_shows_kinds_counts_and_scalars(cli, d):
     assert "├─ o: object of 0 members" in lines
     assert "├─ n: null" in lines
     assert lines[-1] == "      └─ [0]: array of 1 element"
+
+
+def test_tree_closes_the_quotes_of_what_it_cuts(cli, d):
+    d["x"] = {"s": "y" * 100}
+
+    assert f'└─ s: "{"y" * 59}..." (string, 102 B)' in cli("tree", "x").lines
 
 
 def test_tree_of_a_place_inside(cli, d):
@@ -444,6 +467,41 @@ def test_wrong_use_is_one_line(arguments):
     assert done.code == Code.USAGE
     assert done.err.count("\n") == 1
     assert "--help" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["tre", "x"], "Did you mean 'tree'? Try '"),
+        (["migrate", "--from", "jsn", "--prefix", "a", "--to", "b"], "Did you mean 'json'? Try '"),
+        (["ttl", "x", "y"], "'SECONDS': it must be a valid number. Try '"),
+        (["tree", "x", "--depth", "0"], "'--depth': it must be greater than or equal to 1. Try '"),
+        (["get"], "Missing argument 'KEY'. Try '"),
+        (["--url", NOWHERE, "ls"], "Connection refused; pass"),
+    ],
+)
+def test_complaint_is_plain(arguments, words):
+    done = run(*arguments)
+
+    assert words in done.err
+    assert "Value error" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("tree", "KEY [PATH]..."),
+        ("set", "KEY [PATH]... JSON"),
+        ("ttl", "KEY [SECONDS]"),
+        ("import", "FILE"),
+        ("query", "KEY JSONPATH"),
+    ],
+)
+def test_help_is_spelled_as_the_page(name, usage):
+    shown = run(name, "--help", COLUMNS="100").out
+
+    assert f" {name} [OPTIONS] {usage} " in " ".join(shown.split())
+    assert "bool" not in shown
 
 
 def test_without_arguments_there_is_help():
@@ -610,6 +668,25 @@ def test_watch_shows_events_until_it_is_told_to_end(own):
     assert set("ElKgxd") <= set(client.config_get()["notify-keyspace-events"])
 
 
+def test_watch_may_be_told_to_end_before_it_has_begun():
+    """The server takes the connection, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}"
+        with start("watch", "--url", url) as process:
+            taken, _ = silent.accept()
+            with taken:
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=30)
+
+    assert (process.returncode, out, err) == (0, b"", b"")
+
+
+def test_watch_of_no_prefix_says_so(own):
+    own.client().config_set("notify-keyspace-events", "KA")
+    with start("watch", "--url", own.url) as process:
+        assert process.stderr.readline() == b"watching all keys; Ctrl-C ends it\n"
+
+
 # Verdicts, without a server.
 
 
@@ -703,7 +780,7 @@ def test_interrupt_ends_without_a_trace(url, prefix, d):
         _, error = process.communicate(timeout=30)
 
     assert process.returncode == Code.INTERRUPTED
-    assert b"imported " in error
+    assert b"interrupted; the same command with --resume goes on" in error
     assert b"Traceback" not in error
 
 
@@ -729,7 +806,25 @@ def test_serve_on_a_port_that_is_taken(own):
         done = run("serve", "--port", other.url.rpartition(":")[2])
 
     assert done.code == Code.ERROR
-    assert "--port 0" in done.err
+    assert re.search(r"port \d+ is taken; take another, or --port 0", done.err)
+
+
+@needs_binary
+def test_serve_says_where_the_data_are(tmp_path):
+    given = os.path.relpath(tmp_path / "new" / "data")
+    with start("serve", "--port", "0", "--path", given) as process:
+        process.stdout.readline()
+        line = process.stderr.readline().decode()
+
+    assert f"kept in {tmp_path / 'new' / 'data'}\n" in line
+
+
+@pytest.mark.parametrize("option", [["--url", NOWHERE], ["--prefix", "a:"], ["--cluster"]])
+def test_serve_has_no_use_for_another_server(option):
+    done = run(*option, "serve", "--port", "0")
+
+    assert done.code == Code.USAGE
+    assert "a server of its own" in done.err
 
 
 def at_terminal(*arguments, answer=b""):
@@ -752,8 +847,35 @@ def test_person_is_asked_and_may_say_no(url, prefix, d):
     code, screen = at_terminal("del", "x\x1b[31m", *place, answer=b"n\n")
 
     assert code == Code.ERROR
-    assert "Remove document 'x\\x1b[31m', object? [y/N]" in screen
+    assert "Remove the document 'x\\x1b[31m' (object)? [y/N]" in screen
     assert "x\x1b[31m" in d
+
+
+def test_interrupt_at_a_question_is_a_no(url, prefix, d):
+    d["x"] = 1
+    ours, theirs = os.openpty()
+    with start(
+        "del", "x", "--url", url, "--prefix", prefix, stdin=theirs, stderr=theirs
+    ) as process:
+        screen = b""
+        while b"[y/N]" not in screen:
+            screen += os.read(ours, 10_000)
+        process.send_signal(signal.SIGINT)
+        code = process.wait(30)
+    os.close(theirs)
+    os.close(ours)
+
+    assert code == Code.ERROR
+    assert d["x"] == 1
+
+
+def test_doctor_fits_the_terminal(own):
+    code, screen = at_terminal("doctor", "--url", own.url)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen)
+
+    assert code == 0
+    assert max(map(len, plain.splitlines())) <= 80
+    assert len(plain.splitlines()) > len(run("doctor", "--url", own.url).lines)
 
 
 def test_terminal_is_not_obeyed_by_what_it_shows(url, prefix, d):
@@ -806,6 +928,9 @@ def test_unbuffered_output_is_whole(url, prefix, d, monkeypatch):
     [
         (("incr", "run", "z", "--by", "abc"), "--by is a number"),
         (("set", "run", "z", "blue"), "text needs quotes of its own: '\"blue\"'"),
+        (("set", "run", "z", "'blue sky'"), "text needs quotes of its own: '\"blue sky\"'"),
+        (("set", "run", "z", "'a\"b'"), "text needs double quotes"),
+        (("set", "run", "z", ""), "the value is empty, which is no JSON"),
     ],
 )
 def test_what_is_no_json_is_told_with_the_remedy(arguments, words):

@@ -6,13 +6,14 @@ import io
 import json
 import random
 import re
+import signal
 import struct
 import time
 
 import pytest
 import redis
-from clusters import HOST, LocalCluster
-from commands import ODD, Done, run
+from clusters import HOST, LocalCluster, until
+from commands import ODD, Done, run, start
 
 from redisjson_dict import RedisJSONDict
 from redisjson_dict.cli import importing
@@ -322,8 +323,39 @@ def test_bad_line_is_named(into, copy, line):
     assert set(copy) <= {"a"}
 
 
+@pytest.mark.parametrize("text", ['{\n "a": 1\n}\n', '{"a": 1}', "[1]", "[\n1\n]"])
+def test_other_json_is_told_where_it_belongs(into, file, text):
+    file.write_text(text)
+    done = into("import", file)
+
+    assert done.code == Code.ERROR
+    assert "JSON Lines" in done.err
+    assert "migrate --from json" in done.err
+    assert "imported" not in done.err
+    assert "JSON Lines" not in into("import", "-", stdin=lines(a=1) + b"1\n").err
+
+
+def test_unknown_member_is_named(into):
+    done = into("import", "-", stdin=b'{"key":"x","value":1,"ttl":5}\n')
+
+    assert done.err.startswith("redisjson-dict: -, line 1: unknown member 'ttl': a line has")
+    assert done.err.count("\n") == 1
+
+
+def test_interrupted_export_says_how_to_go_on(url, prefix, d, file):
+    d.update({f"k{i}": "x" * 10_000 for i in range(5_000)})
+    with start("export", file, "--url", url, "--prefix", prefix) as process:
+        until("it has begun", lambda: file.exists() and file.stat().st_size > 0)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
+
+    assert process.returncode == Code.INTERRUPTED
+    assert b"interrupted; the same command with --resume goes on" in error
+
+
 def test_missing_file_is_named(into, tmp_path):
     done = into("import", tmp_path / "nope")
+    assert "imported" not in done.err
 
     assert done.code == Code.ERROR
     assert "nope: No such file" in done.err

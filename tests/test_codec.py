@@ -320,7 +320,8 @@ def test_encode_refuses_other_names(name, wrap, place):
     with pytest.raises(UnsupportedValueError) as refused:
         encode(wrap({name: 1}))
 
-    assert f"member name {name!r}{place} is a" in str(refused.value)
+    called = "bytes" if type(name) is bytes else "a"
+    assert f"member name {name!r}{place} is {called}" in str(refused.value)
 
 
 FOREIGN = [
@@ -375,7 +376,14 @@ def test_encode_refuses_foreign_types(value, wrap, place):
     with pytest.raises(UnsupportedValueError) as refused:
         encode(wrap(value))
 
-    assert str(refused.value).startswith(f"the value{place} is a")
+    called = "bytes" if type(value) is bytes else "a"
+    assert str(refused.value).startswith(f"the value{place} is {called}")
+
+
+def test_refusal_names_a_type_as_it_is_spoken():
+    for value, called in ((uuid.uuid4(), "is a UUID:"), (b"", "is bytes:"), (IndexError(), "an I")):
+        with pytest.raises(UnsupportedValueError, match=called):
+            encode(value)
 
 
 def test_refusal_is_a_type_error():

@@ -37,8 +37,8 @@ INNER = {  # packages with rows of their own, which may use their neighbours abo
         {"carrying"},
     ],
     "cli": [
-        {"checks", "console", "ending", "outline"},
-        {"jsonl", "progress", "session"},
+        {"checks", "console", "outline", "usage"},
+        {"ending", "jsonl", "progress", "session"},
         {"contents", "failures", "migrate", "rights", "steps", "storing"},
         {"editing", "importing", "listing", "serving", "tree", "watching"},
         {"doctor", "exporting"},

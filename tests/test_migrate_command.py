@@ -15,6 +15,7 @@ import redis
 from keyspace import snapshot
 from redis_dict import RedisDict
 from redis_json_dict import RedisJSONDict as OldRedisJSONDict
+from relay import Relay
 from sqlitedict import SqliteDict
 from typer.testing import CliRunner
 
@@ -175,11 +176,47 @@ def test_error_is_one_line(run, words, more, code, told):
 
 
 def test_cluster_is_refused_with_another_way(run, words):
-    """Options that all commands share may stand before the command."""
-    result = CliRunner().invoke(app, ["--cluster", "migrate", *words])
+    """Options that all commands share may stand before the command, or after it."""
+    for given in (["--cluster", "migrate", *words], ["migrate", *words, "--cluster"]):
+        result = CliRunner().invoke(app, given)
+
+        assert result.exit_code == Code.USAGE
+        assert "'import' with --cluster" in result.stderr
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_shared_options_stand_before_or_after(url, old, words, after):
+    old["k"] = 1
+    shared = ["--url", url, "--json"]
+    given = ["migrate", *words, *shared] if after else [*shared, "migrate", *words]
+    result = CliRunner().invoke(app, given)
+
+    assert result.exit_code == Code.OK
+    assert json.loads(result.stdout)["seen"] == 1
+
+
+def test_prefix_before_the_command_is_told_apart(words):
+    result = CliRunner().invoke(app, ["--prefix", "lab:", "migrate", *words])
 
     assert result.exit_code == Code.USAGE
-    assert "'import' with --cluster" in result.stderr
+    assert "--to is the prefix of the documents" in result.stderr
+
+
+def test_what_stays_is_told_when_something_was_carried(run, url, tmp_path, prefix, new, words):
+    """The connection breaks at the third page; and before the first."""
+    (tmp_path / "a").write_text(json.dumps({f"k{number}": number for number in range(600)}))
+    words = ["--from", "json", "--prefix", str(tmp_path / "a"), *words[4:]]
+    with Relay(url) as relay, relay.losing(b"new:k599", times=100):
+        result = run(*words, "--url", relay.url)
+
+    assert result.exit_code == Code.ERROR
+    told, error = result.stderr.splitlines()
+    assert told == "carried 500 documents, which stay: the same command goes on from there"
+    assert error.startswith("redisjson-dict: no connection to the server: ")
+    assert len(new) == 500
+    nothing = run(*words, "--url", "redis://127.0.0.1:1")
+    assert nothing.stderr.startswith("redisjson-dict: no connection to the server: ")
+    assert "stay" not in nothing.stderr
 
 
 def test_overlap_is_an_error(run, old, words, prefix):

@@ -483,7 +483,8 @@ def test_foreign_keys_do_not_crowd_out_what_is_wrong():
     assert report.counts["foreign"] == 10_050
     assert report.omitted == 50
     assert next(line for line in lines if line.startswith("  '")) == "  'bad' (set): a set"
-    assert lines[-1] == "  and 10031 more"
+    assert "  '0', '1', '2' and 9,997 more (hash): a hash" in lines
+    assert lines[-1] == "  and 50 more"
 
 
 def test_user_with_few_rights(url, client, prefix, old, source, new):
@@ -593,6 +594,12 @@ def test_text_of_another_writer_is_not_taken_for_a_type(client, tagged, tagged_s
     assert "redis-dict has not written it" in reason
     assert "registered" not in reason
     assert len(reason) < 150
+
+
+def test_array_of_numpy_was_stored_by_redis_dict_itself(tagged, tagged_source, new):
+    tagged["k"] = np.arange(3)
+
+    assert "or else str(value), as for numpy's arrays" in why(migrate(tagged_source, new), "k")
 
 
 def test_generic_class_may_be_registered(client, tagged, tagged_source, new):
@@ -743,6 +750,28 @@ def test_swapped_arguments_of_a_source_are_refused(client, kind):
         kind(client, b"own")
 
 
+def test_reason_is_no_advice_for_a_program(new):
+    report = migrate(Given(Item("int", 2**70), Item("nan", float("nan"))), new)
+
+    assert why(report, "int").endswith("the server would turn it into a float")
+    assert why(report, "nan").endswith("has no place in JSON")
+
+
+def test_key_in_the_way_is_one_reason_for_all(client, prefix, old, source, new):
+    for name in "abcd":
+        old[name] = 1
+        client.set(f"{prefix}new:{name}", "x")
+    lines = list(migrate(source, new).lines())
+
+    assert sum("which is never replaced" in line for line in lines) == 1
+
+
+def test_data_of_redis_dict_are_recognized(client, old, source, new):
+    client.set(old._prefix + "k", 'dict:{"a": 1}')
+
+    assert "is --from right?" in why(migrate(source, new), "k")
+
+
 def test_headings_of_the_report(client, old, source, new):
     client.hset(old._prefix + "hash", "f", 1)
     lines = list(migrate(source, new).lines())
@@ -776,7 +805,9 @@ def test_report_in_words_and_as_data(client, old, source, new):
 
     assert "nothing was written" in text
     assert "30  not carried" in text
-    assert "and 10 more" in text
+    assert "and 27 more (text): it is not JSON" in text
+    assert text.count("it is not JSON") == 1
+    assert len(data["problems"]) == 30
     assert len(max(text.split("\n"), key=len)) < 300
     assert Counter(problem["outcome"] for problem in data["problems"]) == {"refused": 30}
     assert data["ok"] is False

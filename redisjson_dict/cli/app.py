@@ -25,6 +25,7 @@ from redisjson_dict.cli import (
 from redisjson_dict.cli.console import Code, Problem, say, use_utf8
 from redisjson_dict.cli.failures import EXPECTED, outcome
 from redisjson_dict.cli.session import AsJson, OnCluster, Options, Prefix, Url, connected
+from redisjson_dict.cli.usage import Command, unvalued
 
 __all__ = ["app"]
 
@@ -54,6 +55,10 @@ class Program(TyperGroup):
         if standalone_mode:
             sys.exit(code or 0)
         return code
+
+    def get_params(self, ctx: Any) -> Any:
+        """Return all options."""
+        return unvalued(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command, and notice when nobody reads what it writes: typer would exit with 1."""
@@ -92,6 +97,12 @@ def shared(
     ] = False,
 ) -> None:
     """Look at, change, move and watch JSON documents in Redis."""
+    if prefix is not None and context.invoked_subcommand == "migrate":
+        raise Problem(
+            "--prefix before 'migrate' has no meaning: after it, --prefix is where the old data "
+            "are, and --to is the prefix of the documents",
+            Code.USAGE,
+        )
     context.obj = Options(url, prefix, as_json, cluster)
 
 
@@ -111,11 +122,11 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "doctor": doctor.doctor,
 }
 for _name, _function in _COMMANDS.items():
-    app.command(_name)(connected(_function))
+    app.command(_name, cls=Command)(connected(_function))
 
 
-app.command("serve")(serving.serve)
-app.command("migrate")(migrate.migrate)
+app.command("serve", cls=Command)(serving.serve)
+app.command("migrate", cls=Command)(migrate.migrate)
 
 
 def _give_up_output() -> None:

@@ -122,10 +122,15 @@ def agree(question: str, yes: bool) -> None:
     if yes:
         return
     if not (on_terminal(sys.stdin) and on_terminal(sys.stderr)):
-        raise Problem(f"{question} Nobody can be asked here: pass --yes", Code.USAGE)
-    # typer.confirm would write a space to standard output, where the results go
-    print(escaped(f"{question} [y/N]: "), end="", file=sys.stderr, flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Problem(f"nobody can be asked here: pass --yes to say yes to: {question}", Code.USAGE)
+    try:
+        # typer.confirm would write a space to standard output, where the results go
+        print(escaped(f"{question} [y/N]: "), end="", file=sys.stderr, flush=True)
+        answer = sys.stdin.readline()
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+        answer = ""
+    if answer.strip().lower() not in ("y", "yes"):
         raise Problem("nothing was changed")
 
 

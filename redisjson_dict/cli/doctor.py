@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.util import find_spec
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import Any
 
 import typer
@@ -26,6 +28,8 @@ from redisjson_dict.server import FREE_AT_ONCE
 __all__ = ["doctor"]
 
 _PINGS = 5
+_MARGIN = 34  # of the level and the name
+_NARROWEST = 30
 _COLOURS = {OK: "green", WARNING: "yellow", PROBLEM: "bold red"}
 
 
@@ -189,12 +193,22 @@ def _show(session: Session, check: Check) -> None:
     if session.as_json:
         print_json(check._asdict())
         return
-    line = f"  {check.name:<24}{check.found}"
+    [first, *more] = _wrapped(check.found)
+    line = f"  {check.name:<24}{first}"
     if on_terminal(sys.stdout):
         console = Console(highlight=False, soft_wrap=True)
         console.print(f"{check.level:<8}", style=_COLOURS[check.level], end="", markup=False)
         console.print(escaped(line), markup=False)
     else:
         print_line(f"{check.level:<8}{line}")
-    if check.advice:
-        print_line(f"{'':<34}{check.advice}")
+    for line in more + (_wrapped(check.advice) if check.advice else []):
+        print_line(f"{'':<{_MARGIN}}{line}")
+
+
+def _wrapped(words: str) -> list[str]:
+    """Return words in lines that fit beside the margin of a terminal; on one line elsewhere."""
+    if not on_terminal(sys.stdout):
+        return [words]
+    width = max(_NARROWEST, get_terminal_size().columns - _MARGIN)
+    lines = wrap(escaped(words), width, break_long_words=False, break_on_hyphens=False)
+    return lines or [""]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar, TypeVarTuple
 
 import typer
 
@@ -12,10 +13,16 @@ from redisjson_dict.cli.jsonl import parse, reason
 from redisjson_dict.cli.session import Session
 from redisjson_dict.cli.steps import Key, Path, path_text, place_of, resolve
 from redisjson_dict.cli.storing import create, replace
+from redisjson_dict.codec import encode
+from redisjson_dict.errors import RedisJSONDictError, UnsupportedValueError, ValueRangeError
 from redisjson_dict.expiry import milliseconds
+from redisjson_dict.jsonpath import expression
 from redisjson_dict.location import Step
 
 __all__ = ["append", "delete", "get", "incr", "put", "query", "ttl"]
+
+_Given = TypeVarTuple("_Given")
+_Result = TypeVar("_Result")
 
 PathAndValue = Annotated[
     list[str],
@@ -44,7 +51,9 @@ def put(
     path_and_value: PathAndValue,
     ttl: Annotated[
         float | None,
-        typer.Option(help="Seconds that the document lives; else it is permanent."),
+        typer.Option(
+            metavar="SECONDS", help="Seconds that the document lives; else it is permanent."
+        ),
     ] = None,
     yes: Yes = False,
 ) -> None:
@@ -66,7 +75,7 @@ def delete(session: Session, key: Key, path: Path = None, yes: Yes = False) -> N
     steps = resolve(session, key, path)
     place = session.documents.at(key, *steps)
     kind = place.kind()
-    agree(f"Remove {_described(key, steps)}, {kind}?", yes)
+    agree(f"Remove {_described(key, steps)} ({kind})?", yes)
     place.delete()
     if session.as_json:
         print_json({"removed": key, "path": [*steps]})
@@ -77,7 +86,8 @@ def append(
     key: Key,
     path_and_value: PathAndValue,
     maxlen: Annotated[
-        int | None, typer.Option(help="Keep only so many elements, the last.", min=0)
+        int | None,
+        typer.Option(metavar="N", help="Keep only so many elements, the last.", min=0),
     ] = None,
 ) -> None:
     """Add an element at the end of an array."""
@@ -92,7 +102,9 @@ def incr(
     session: Session,
     key: Key,
     path: Path = None,
-    by: Annotated[str, typer.Option(help="What to add, an integer or a float.")] = "1",
+    by: Annotated[
+        str, typer.Option(metavar="NUMBER", help="What to add, an integer or a float.")
+    ] = "1",
 ) -> None:
     """Add to a number and print the new one; where nothing is, it starts from 0."""
     try:
@@ -101,6 +113,7 @@ def incr(
         raise Problem(f"--by is a number, not {by!r}", Code.USAGE) from error
     if isinstance(amount, bool) or not isinstance(amount, (int, float)):
         raise Problem(f"--by is a number, not {by}", Code.USAGE)
+    _check(encode, amount)
     print_json(session.documents.incr((key, *resolve(session, key, path)), amount))
 
 
@@ -108,18 +121,25 @@ def ttl(
     session: Session,
     key: Key,
     seconds: Annotated[
-        float | None, typer.Argument(help="How long it lives from now on.", show_default=False)
+        float | None,
+        typer.Argument(
+            metavar="SECONDS", help="How long it lives from now on.", show_default=False
+        ),
     ] = None,
     persist: Annotated[bool, typer.Option("--persist", help="Make it permanent.")] = False,
 ) -> None:
     """Show, set or end a document's time to live."""
     if persist and seconds is not None:
         raise Problem("either seconds or --persist, not both", Code.USAGE)
+    left: float | None
     if persist:
         session.documents.persist(key)
+        left = None
     elif seconds is not None:
-        session.documents.expire(key, seconds)
-    left = session.documents.ttl(key)
+        left = _check(milliseconds, seconds) / 1000
+        session.documents.expire(key, left)
+    else:
+        left = session.documents.ttl(key)
     if session.as_json:
         print_json({"key": key, "ttl": left})
     else:
@@ -129,15 +149,24 @@ def ttl(
 def query(
     session: Session,
     key: Key,
-    jsonpath: Annotated[str, typer.Argument(help="As '$..price'; $ is the document.")],
+    jsonpath: Annotated[
+        str, typer.Argument(metavar="JSONPATH", help="As '$..price'; $ is the document.")
+    ],
 ) -> None:
     """Print all values that a JSONPath matches, one on a line."""
-    for value in session.documents.at(key).query(jsonpath):
+    _check(expression, jsonpath, False)
+    try:
+        found = session.documents.at(key).query(jsonpath)
+    except RedisJSONDictError:
+        raise
+    except ValueError as error:  # the server does not understand it
+        raise Problem(str(error), Code.USAGE) from error
+    for value in found:
         print_json(value)
 
 
 def _put_document(session: Session, key: str, value: Any, ttl: float | None, yes: bool) -> None:
-    lifetime = None if ttl is None else milliseconds(ttl)
+    lifetime = None if ttl is None else _check(milliseconds, ttl)
     if session.run(create(session, key, value, lifetime)):
         return
     agree(f"Replace the document {key!r}, which exists?", yes)
@@ -145,20 +174,47 @@ def _put_document(session: Session, key: str, value: Any, ttl: float | None, yes
 
 
 def _described(key: str, steps: tuple[Step, ...]) -> str:
-    return f"document {key!r}" if not steps else f"{path_text(steps)} of document {key!r}"
+    return f"the document {key!r}" if not steps else f"{path_text(steps)} of document {key!r}"
 
 
 def _value(text: str) -> Any:
     """Return a value given on the command line.
 
     Raises:
-        Problem: it is not JSON.
+        Problem: it is not JSON, or cannot be stored.
     """
     source = "standard input" if text == "-" else "the value"
+    content = sys.stdin.buffer.read() if text == "-" else text.encode()
+    if not content.strip():
+        raise Problem(f"{source} is empty, which is no JSON: an empty text is '\"\"'", Code.USAGE)
     try:
-        if text == "-":
-            return parse(sys.stdin.buffer.read())
-        return parse(text.encode())
+        value = parse(content)
     except (ValueError, RecursionError) as error:
-        hint = f"; text needs quotes of its own: '\"{text}\"'" if text.isalpha() else ""
-        raise Problem(f"{source} is not JSON: {reason(error)}{hint}", Code.USAGE) from error
+        raise Problem(
+            f"{source} is not JSON: {reason(error)}{_remedy(text)}", Code.USAGE
+        ) from error
+    _check(encode, value)
+    return value
+
+
+def _remedy(text: str) -> str:
+    """Return how a word, or a text in single quotes, is written as JSON."""
+    if len(text) > 1 and text[0] == text[-1] == "'" and text[1:-1].isprintable():
+        text = text[1:-1]
+    elif not text.isalpha():
+        return ""
+    if "'" in text or '"' in text or "\\" in text:
+        return "; text needs double quotes"
+    return f"; text needs quotes of its own: '\"{text}\"'"
+
+
+def _check(check: Callable[[*_Given], _Result], *given: *_Given) -> _Result:
+    """Return what a check of an argument returns.
+
+    Raises:
+        Problem: the argument itself is wrong, whatever the server has.
+    """
+    try:
+        return check(*given)
+    except (UnsupportedValueError, ValueRangeError) as error:
+        raise Problem(str(error), Code.USAGE) from error

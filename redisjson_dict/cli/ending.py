@@ -1,4 +1,4 @@
-"""Commands that run until they are told to end, which is no failure then."""
+"""What Ctrl-C does: it ends some commands, which is no failure, and interrupts others."""
 
 from __future__ import annotations
 
@@ -8,7 +8,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["until_told"]
+from redisjson_dict.cli.console import Code, Problem
+
+__all__ = ["resumable", "until_told"]
+
+
+@contextmanager
+def resumable(how: str) -> Iterator[None]:
+    """Say after Ctrl-C what is to be done.
+
+    Raises:
+        Problem: the block was interrupted.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Problem(f"interrupted; {how}", Code.INTERRUPTED) from None
 
 
 @contextmanager

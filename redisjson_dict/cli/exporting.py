@@ -24,6 +24,7 @@ from redisjson_dict.cli.console import (
     size_of,
 )
 from redisjson_dict.cli.contents import clock, contents
+from redisjson_dict.cli.ending import resumable
 from redisjson_dict.cli.jsonl import header, is_header, line_of, trailer
 from redisjson_dict.cli.listing import Listed, listed
 from redisjson_dict.cli.progress import is_shown, progress
@@ -54,7 +55,9 @@ class _Target:
 
 def export(
     session: Session,
-    file: Annotated[str, typer.Argument(help="Where to; - is standard output.")] = "-",
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where to; - is standard output.")
+    ] = "-",
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with a file that was cut.")
     ] = False,
@@ -65,7 +68,9 @@ def export(
         raise Problem("--resume goes on with a file, and does not replace it", Code.USAGE)
     session.all_nodes()  # before a file is touched
     started = time.monotonic()
-    with _target(session, file, resume, overwrite) as target:
+    option = "--resume in place of --overwrite" if overwrite else "--resume"
+    how = "run it again" if file == "-" else f"the same command with {option} goes on"
+    with resumable(how), _target(session, file, resume, overwrite) as target:
         _write_all(session, target, quiet=file == "-" and on_terminal(sys.stdout))
         target.write(trailer(target.count + len(target.done)))
     took = time.monotonic() - started

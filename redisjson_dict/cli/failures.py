@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from difflib import get_close_matches
 from typing import Any
 
 import redis
@@ -25,6 +27,11 @@ __all__ = ["EXPECTED", "outcome"]
 _COMPLAINT: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
+
+_CHECKED = re.compile("Input should be")
+_TELLING = re.compile(", unable to parse .*|Value error, ")
+_CHOICE = re.compile("'([^']*)' is not one of (.*)")
+_QUOTED = re.compile("'([^']*)'")
 
 EXPECTED: tuple[type[BaseException], ...] = (
     Problem,
@@ -57,7 +64,8 @@ def outcome(error: BaseException) -> tuple[str, Code]:
 
 def _words(error: BaseException, notes: int = 3) -> str:
     """Return an error on one line, with the notes that say what it did."""
-    return "; ".join([" ".join(str(error).split()), *getattr(error, "__notes__", [])[:notes]])
+    text = " ".join(str(error).split()).rstrip(".")
+    return "; ".join([text, *getattr(error, "__notes__", [])[:notes]])
 
 
 def _not_found(error: KeyError) -> str:
@@ -70,14 +78,25 @@ def _not_found(error: KeyError) -> str:
 
 
 def _usage(error: Any) -> str:
-    text = " ".join(error.format_message().split())
+    text = _plainly(" ".join(error.format_message().split()).rstrip("."))
     if not text:  # called without arguments: the help has been shown
         return ""
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "redisjson-dict"
     if str(getattr(error, "option_name", ""))[1:].isdigit():
         text += " (a step or a value that starts with a dash goes after --)"
-    return f"{text.rstrip('.')}. Try '{command} --help'"
+    stop = "" if text.endswith("?") else "."
+    return f"{text}{stop} Try '{command} --help'"
+
+
+def _plainly(text: str) -> str:
+    """Return a complaint of typer without the words of what it is made of; with what was meant."""
+    text = _CHECKED.sub("it must be", _TELLING.sub("", text))
+    given = _CHOICE.search(text)
+    if given is None:
+        return text
+    close = get_close_matches(given[1], _QUOTED.findall(given[2]))
+    return f"{text}. Did you mean {' or '.join(map(repr, close))}?" if close else text
 
 
 def _refused(error: Exception) -> str:

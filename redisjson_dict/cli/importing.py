@@ -15,6 +15,7 @@ import typer
 
 from redisjson_dict.cli.console import Code, Problem, agree, counted, print_json, say
 from redisjson_dict.cli.contents import Content, clock, contents, together
+from redisjson_dict.cli.ending import resumable
 from redisjson_dict.cli.jsonl import Record, records
 from redisjson_dict.cli.progress import progress
 from redisjson_dict.cli.session import Session
@@ -52,7 +53,7 @@ class Rules(NamedTuple):
 
 def load(
     session: Session,
-    file: Annotated[str, typer.Argument(help="Where from; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="Where from; - is standard input.")],
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace documents that exist. Asks first.")
     ] = False,
@@ -76,13 +77,21 @@ def load(
     if overwrite:
         agree(f"Replace documents under the prefix {session.prefix!r} that are in {file!r}?", yes)
     job = Import(session, file, Rules(overwrite, skip, resume, check))
+    done = False
     try:
-        with _source(file) as (stream, size), progress("importing", size, in_bytes=True) as advance:
-            for batch in _batches(records(stream, file)):
-                job.store(batch)
-                advance(sum(record.size for record in batch))
+        with resumable("the same command with --resume goes on"):
+            _load_all(job, file)
+        done = True
     finally:
-        _report(session, job.tally)
+        if done or session.as_json or any(asdict(job.tally).values()):
+            _report(session, job.tally)
+
+
+def _load_all(job: Import, file: str) -> None:
+    with _source(file) as (stream, size), progress("importing", size, in_bytes=True) as advance:
+        for batch in _batches(records(stream, file)):
+            job.store(batch)
+            advance(sum(record.size for record in batch))
 
 
 class Import:

@@ -24,6 +24,10 @@ __all__ = ["Record", "header", "is_header", "line_of", "parse", "reason", "recor
 FORMAT = "redisjson-dict"
 VERSION = 1
 
+_ANOTHER = (
+    ". 'import' reads JSON Lines as 'export' writes them, one document on each line; one JSON "
+    "object in a file is read by 'redisjson-dict migrate --from json'"
+)
 _LONG = re.compile(rb"[0-9]{19}")  # perhaps an integer that orjson would turn into a float
 
 
@@ -92,7 +96,7 @@ def records(file: BinaryIO, name: str) -> Iterator[Record]:
     Raises:
         Problem: names the file and the line; also where the end of an export is missing.
     """
-    begun, number = False, 0
+    begun, read, number = False, False, 0
     for number, line in enumerate(file, 1):
         if not line.strip():
             continue
@@ -102,8 +106,10 @@ def records(file: BinaryIO, name: str) -> Iterator[Record]:
                 begun = "format" in content
             else:
                 yield _record(number, len(line), content)
+            read = True
         except (ValueError, RecursionError) as error:
-            raise Problem(f"{name}, line {number}: {reason(error)}") from error
+            hint = "" if read or b'"key"' in line else _ANOTHER
+            raise Problem(f"{name}, line {number}: {reason(error)}{hint}") from error
     if begun:
         raise Problem(
             f"{name}, line {number}: the export was cut here; all before is imported. "
@@ -132,7 +138,9 @@ def _record(number: int, size: int, content: Any) -> Record:
         raise ValueError('a line is {"key": ..., "value": ...}, perhaps with "expire_at"')
     unknown = content.keys() - {"key", "value", "expire_at"}
     if unknown:
-        raise ValueError(f"nobody knows what {sorted(unknown)[0]!r} means")
+        raise ValueError(
+            f'unknown member {min(unknown)!r}: a line has "key", "value" and perhaps "expire_at"'
+        )
     key, expire_at = content["key"], content.get("expire_at")
     if not isinstance(key, str):
         raise ValueError(f"the key is {key!r}, which is no text")

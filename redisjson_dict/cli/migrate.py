@@ -16,8 +16,18 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from redisjson_dict import migration
-from redisjson_dict.cli.console import Code, Problem, agree, on_terminal, print_json, print_line
-from redisjson_dict.cli.session import Options, Session, Url, shared
+from redisjson_dict.cli.console import (
+    Code,
+    Problem,
+    agree,
+    counted,
+    on_terminal,
+    print_json,
+    print_line,
+    say,
+)
+from redisjson_dict.cli.ending import resumable
+from redisjson_dict.cli.session import AsJson, OnCluster, Options, Session, Url, shared
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.migration import (
     JSONSource,
@@ -66,11 +76,13 @@ def migrate(
     url: Url = None,
     from_url: Annotated[
         str | None,
-        typer.Option(help="The server of the old data, if it is another.", show_default=False),
+        typer.Option(
+            metavar="URL", help="The server of the old data, if it is another.", show_default=False
+        ),
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(help="The table of a sqlitedict.", show_default="unnamed"),
+        typer.Option(metavar="NAME", help="The table of a sqlitedict.", show_default="unnamed"),
     ] = None,
     values: Annotated[
         Values | None,
@@ -87,7 +99,8 @@ def migrate(
         typer.Option("--convert", help="Store sets as arrays, dates as text, and so on."),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The report for programs.")] = False,
+    as_json: AsJson = None,
+    cluster: OnCluster = None,
 ) -> None:
     """Carry the data of another store into documents; the old data are left as they are.
 
@@ -95,7 +108,7 @@ def migrate(
     there was nothing), 1 an error, 2 wrong usage, 5 something was not carried.
     """
     _check_options(kind, from_url, table, values)
-    given = shared(context, Options(url))
+    given = shared(context, Options(url, as_json=as_json, cluster=cluster))
     if given.cluster:
         raise Problem(
             "migrate does not write to a Cluster: migrate to one server, then 'export' from there "
@@ -107,16 +120,17 @@ def migrate(
         replacing = ", and replace those that differ" if overwrite else ""
         question = f"Store {source} as documents {to!r}... on {_server(new.client)}{replacing}?"
         agree(question, yes or dry_run)
-        with _resumable(), _progress(source) as show:
+        left = "nothing was written" if dry_run else "the same command goes on from there"
+        with resumable(left), _followed(source) as follow:
             report = migration.migrate(
                 source,
                 RedisJSONDict(new.client, to),
                 dry_run=dry_run,
                 overwrite=overwrite,
                 convert=convert,
-                progress=show,
+                progress=follow,
             )
-    _print(report, as_json)
+    _print(report, bool(given.as_json))
     if not report.ok:
         raise typer.Exit(Code.NOT_CARRIED)
 
@@ -158,24 +172,30 @@ def _server(client: redis.Redis) -> str:
 
 
 @contextmanager
-def _resumable() -> Iterator[None]:
-    """Say what an interrupt, or a connection that broke, leaves behind."""
+def _followed(source: Source) -> Iterator[Callable[[Report], object]]:
+    """Show how far it is; say what was carried before the server failed, if anything was."""
+    so_far = Report("", "")
+
+    def follow(report: Report) -> None:
+        nonlocal so_far
+        so_far = report
+        show(report)
+
     try:
-        yield
-    except RedisError as error:
-        if hasattr(error, "__notes__"):  # it had begun
-            error.add_note("what was carried before stays: the same command goes on from there")
+        with _bar(source) as show:
+            yield follow
+    except RedisError:
+        carried = so_far.counts["carried"] + so_far.counts["replaced"]
+        if carried and not so_far.dry_run:
+            say(f"carried {counted(carried)}, which stay: the same command goes on from there")
         raise
-    except KeyboardInterrupt:
-        message = "interrupted: the same command goes on from there"
-        raise Problem(message, Code.INTERRUPTED) from None
 
 
 @contextmanager
-def _progress(source: Source) -> Iterator[Callable[[Report], object] | None]:
+def _bar(source: Source) -> Iterator[Callable[[Report], object]]:
     """Show on a terminal how far it is."""
     if not on_terminal(sys.stderr):
-        yield None
+        yield lambda report: None
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(

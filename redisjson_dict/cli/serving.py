@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from redisjson_dict.cli.console import Problem, print_json, print_line, say
+from redisjson_dict.cli.console import Code, Problem, print_json, print_line, say
 from redisjson_dict.cli.ending import until_told
 from redisjson_dict.cli.session import AsJson, Options, shared
 from redisjson_dict.server import Server, ServerError
@@ -23,16 +23,27 @@ def serve(
     context: typer.Context,
     path: Annotated[
         Path | None,
-        typer.Option(help="Keep the data in this directory; else nothing is kept."),
+        typer.Option(metavar="DIR", help="Keep the data in this directory; else nothing is kept."),
     ] = None,
     port: Annotated[
-        int, typer.Option(help="Listen on 127.0.0.1 there; 0: any free port.", min=0, max=65535)
+        int,
+        typer.Option(
+            metavar="N", help="Listen on 127.0.0.1 there; 0: any free port.", min=0, max=65535
+        ),
     ] = _PORT,
     as_json: AsJson = None,
 ) -> None:
     """Run a server with JSON on this machine until Ctrl-C. Needs the extra 'server'."""
-    with until_told() as told, _server(path, port) as server:
-        _announce(server, path, bool(shared(context, Options(as_json=as_json)).as_json))
+    given = shared(context, Options(as_json=as_json))
+    if given.url is not None or given.prefix is not None or given.cluster is not None:
+        raise Problem(
+            "serve starts a server of its own: --url, --prefix and --cluster are for the other "
+            "commands; --port says where it listens",
+            Code.USAGE,
+        )
+    place = None if path is None else path.resolve()
+    with until_told() as told, _server(place, port) as server:
+        _announce(server, place, bool(given.as_json))
         while not told.wait(_LOOK_SECONDS):
             if not server.running:
                 raise Problem("the server has ended by itself")
@@ -42,12 +53,7 @@ def _server(path: Path | None, port: int) -> Server:
     try:
         return Server(path, port=port)
     except ServerError as error:
-        hint = (
-            f"; --port 0 takes a free port instead of {port}"
-            if port and "did not start" in str(error)
-            else ""
-        )
-        raise Problem(f"{error}{hint}") from error
+        raise Problem(str(error).replace("port=0", "--port 0")) from error
 
 
 def _announce(server: Server, path: Path | None, as_json: bool) -> None:

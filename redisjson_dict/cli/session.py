@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import cached_property
 from typing import Annotated, Any, NamedTuple, get_type_hints
 
@@ -23,7 +23,19 @@ from redisjson_dict.location import Location, Settings
 from redisjson_dict.mapping import RedisJSONDict
 from redisjson_dict.references import Reference
 
-__all__ = ["IN_CLUSTER", "Options", "Session", "Url", "connected", "paired", "shared", "text"]
+__all__ = [
+    "IN_CLUSTER",
+    "AsJson",
+    "OnCluster",
+    "Options",
+    "Prefix",
+    "Session",
+    "Url",
+    "connected",
+    "paired",
+    "shared",
+    "text",
+]
 
 IN_CLUSTER = "this server is a node of a Cluster and has a part of the documents: pass --cluster"
 
@@ -33,11 +45,14 @@ _CONNECT_SECONDS = 5.0
 
 Url = Annotated[
     str | None,
-    typer.Option(help=f"The server; else REDIS_URL, else {_URL}.", show_default=False),
+    typer.Option(
+        metavar="URL", help=f"The server; else REDIS_URL, else {_URL}.", show_default=False
+    ),
 ]
 Prefix = Annotated[
     str | None,
     typer.Option(
+        metavar="TEXT",
         help="Put in front of every key; else REDISJSON_DICT_PREFIX, else nothing.",
         show_default=False,
     ),
@@ -180,6 +195,18 @@ def shared(context: typer.Context, given: Options) -> Options:
     return before._replace(**{n: v for n, v in given._asdict().items() if v is not None})
 
 
+@contextmanager
+def _missing_told(session: Session) -> Iterator[None]:
+    """Have what is not found say whether it is the document. Cost: one round trip, then only."""
+    try:
+        yield
+    except KeyError as error:
+        key = error.args[0] if error.args else None
+        if isinstance(key, tuple) and key[0] not in session.documents:
+            raise KeyError(key[0]) from error
+        raise
+
+
 def connected(function: Callable[..., None]) -> Callable[..., None]:
     """Return a command that takes the shared options, too, and is handed a session.
 
@@ -197,7 +224,7 @@ def connected(function: Callable[..., None]) -> Callable[..., None]:
 
     def command(context: typer.Context, **given: Any) -> None:
         options = Options(**{name: given.pop(name) for name in _SHARED})
-        with closing(Session(shared(context, options))) as session:
+        with closing(Session(shared(context, options))) as session, _missing_told(session):
             function(session, **given)
 
     setattr(command, "__signature__", inspect.Signature(parameters))  # noqa: B010  # for typer

@@ -17,10 +17,11 @@ from redisjson_dict.references import Reference
 
 __all__ = ["Key", "Path", "path_text", "place_of", "resolve"]
 
-Key = Annotated[str, typer.Argument(help="The document's key, without the prefix.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The document's key, without the prefix.")]
 Path = Annotated[
     list[str] | None,
     typer.Argument(
+        metavar="PATH",
         help="Names and indices inside it, one argument each; after -- if one starts with a dash.",
         show_default=False,
     ),

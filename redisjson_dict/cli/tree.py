@@ -19,8 +19,10 @@ def tree(
     session: Session,
     key: Key,
     path: Path = None,
-    depth: Annotated[int, typer.Option(help="Levels below.", min=1, max=100)] = 3,
-    width: Annotated[int, typer.Option(help="Children of each.", min=1, max=10_000)] = 10,
+    depth: Annotated[int, typer.Option(metavar="N", help="Levels below.", min=1, max=100)] = 3,
+    width: Annotated[
+        int, typer.Option(metavar="N", help="Children of each.", min=1, max=10_000)
+    ] = 10,
 ) -> None:
     """Show the shape of a document: kinds, sizes, and the first of what it holds.
 
@@ -71,7 +73,8 @@ def _described(branch: Branch) -> str:
     if branch.count < 0:  # below a name that the server cannot read by path
         return branch.kind
     if branch.count > CUT:
-        return f"{branch.text}... ({branch.kind}, {size_of(branch.count)})"
+        end = '"' if branch.text.startswith('"') else ""
+        return f"{branch.text}...{end} ({branch.kind}, {size_of(branch.count)})"
     return branch.text
 
 

@@ -38,7 +38,8 @@ def watch(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     count: Annotated[
-        int | None, typer.Option(help="End after so many events.", min=1, show_default=False)
+        int | None,
+        typer.Option(metavar="N", help="End after so many events.", min=1, show_default=False),
     ] = None,
 ) -> None:
     """Show every change of a document under the prefix until Ctrl-C: time, event and key.
@@ -51,7 +52,10 @@ def watch(
             "without --cluster",
             Code.USAGE,
         )
-    _prepare(session, enable, yes)
+    try:
+        _prepare(session, enable, yes)
+    except KeyboardInterrupt:  # the end, also before anything is shown
+        return
     left = -1 if count is None else count
     with until_told() as told:
         for event, key in _events(session, told):
@@ -105,7 +109,8 @@ def _events(session: Session, told: threading.Event) -> Iterator[tuple[str, str]
             if message is None:
                 continue
             if message["type"] == "psubscribe" and not session.as_json:
-                say(f"watching keys under {session.prefix!r}; Ctrl-C ends it")
+                what = f"keys under {session.prefix!r}" if session.prefix else "all keys"
+                say(f"watching {what}; Ctrl-C ends it")
             elif message["type"] == "pmessage":
                 keys = session.space.ours([message["channel"][len(channel) :]])
                 for name in session.space.names(keys):

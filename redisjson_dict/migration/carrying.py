@@ -34,7 +34,11 @@ Progress = Callable[[Report], object]
 _SOURCE = "source must be one such as RedisDictSource(client, namespace), which gives Items"
 _PAGE = 250  # items
 _PAGE_BYTES = 8 * 1024 * 1024  # a server stores them in a fraction of a second
-_ELSEWHERE = "; convert it, or pass default="  # what to do where one's own program stores a value
+_ELSEWHERE = (  # what to do where one's own program stores a value
+    "; convert it, or pass default=",
+    ": store it as text",
+    ": store None or text instead",
+)
 _SKEW = 60_000  # milliseconds that a server's clock may differ from this one's
 
 
@@ -69,7 +73,7 @@ class _Ready(NamedTuple):
         if state.kind == "none":
             return "nothing is there"
         if state.kind != "ReJSON-RL" or state.text is None:
-            return f"the Redis key {self.at.key!r} holds a {state.kind}, which is never replaced"
+            return f"the key holds a Redis {state.kind}, which is never replaced"
         if not self.same_value(state.text):
             return "another value is there"
         return "the same value is there, with another time to live"
@@ -161,7 +165,10 @@ class _Carrier:
         try:
             return self._ready(item, kind, self._convert)
         except (UnsupportedValueError, ValueRangeError) as error:
-            why = str(error).removesuffix(_ELSEWHERE) + self._advice(item, kind)
+            why = str(error)
+            for advice in _ELSEWHERE:
+                why = why.removesuffix(advice)
+            why += self._advice(item, kind)
             self._report.complain(Problem(item.name, "refused", kind, why))
             return None
 

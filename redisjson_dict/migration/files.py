@@ -57,7 +57,9 @@ class ShelveSource:
         try:
             return closing(dbm.open(self._path, "r"))
         except (*dbm.error, OSError) as error:
-            raise SourceError(f"{self} cannot be opened: {error}") from error
+            gone = dbm.whichdb(self._path) is None
+            why = "there is no such file, or it cannot be read" if gone else _reason(error)
+            raise SourceError(f"{self} cannot be opened: {why}") from error
 
 
 class SqliteDictSource:
@@ -161,9 +163,14 @@ class JSONSource:
             try:
                 content = json.loads(self._path.read_bytes())
             except (OSError, ValueError, RecursionError) as error:
-                raise SourceError(f"{self} cannot be read: {error}") from error
+                raise SourceError(f"{self} cannot be read: {_reason(error)}") from error
             if not isinstance(content, dict):
                 kind = type(content).__name__
                 raise SourceError(f"{self} holds a {kind}; its root must be an object")
             self._read = content
         return self._read
+
+
+def _reason(error: Exception) -> str:
+    """Return why a file cannot be read; an OSError would name the file again."""
+    return str(getattr(error, "strerror", None) or error)

@@ -12,6 +12,7 @@ __all__ = ["OUTCOMES", "Problem", "Report"]
 _SAMPLES = 5
 _SAMPLE_CHARACTERS = 120
 _PROBLEMS = 10_000
+_KEYS = 3  # named of those that have the same reason
 
 OUTCOMES = {
     "carried": "carried",
@@ -127,7 +128,7 @@ class Report:
         """Return all of it in words, line by line.
 
         Args:
-            most: how many of the problems are shown.
+            most: how many different reasons are shown, each with the first few keys.
         """
         yield f"From {self.source} to {self.prefix!r}..." + (
             ": what would be done; nothing was written" if self.dry_run else ""
@@ -147,19 +148,25 @@ class Report:
         yield from self._problem_lines(most)
 
     def _problem_lines(self, most: int) -> Iterator[str]:
-        bad = [problem for problem in self.problems if problem.outcome in _BAD]
-        foreign = [problem for problem in self.problems if problem.outcome not in _BAD]
-        shown = bad[:most]
-        for title, some in (
-            ("Not carried:", shown),
-            ("Not the old program's data, left alone:", foreign[: most - len(shown)]),
-        ):
-            if some:
-                yield title
-                yield from (f"  {p.key!r} ({p.kind}): {p.why}" for p in some)
-        rest = len(self.problems) - most
-        if rest + self.omitted > 0:
-            yield f"  and {max(rest, 0) + self.omitted} more"
+        groups: dict[tuple[bool, str, str], list[str]] = {}
+        for problem in sorted(self.problems, key=lambda one: one.outcome not in _BAD):
+            about = (problem.outcome in _BAD, problem.kind, problem.why)
+            groups.setdefault(about, []).append(problem.key)
+        title = ""
+        for (bad, kind, why), keys in list(groups.items())[:most]:
+            heading = "Not carried:" if bad else "Not the old program's data, left alone:"
+            if heading != title:
+                yield (title := heading)
+            yield f"  {_few(keys)} ({kind}): {why}"
+        rest = sum(map(len, list(groups.values())[most:])) + self.omitted
+        if rest:
+            yield f"  and {rest} more"
+
+
+def _few(keys: list[str]) -> str:
+    """Return the first of some keys, and how many there are besides."""
+    shown = ", ".join(map(repr, keys[:_KEYS]))
+    return shown if len(keys) <= _KEYS else f"{shown} and {len(keys) - _KEYS:,} more"
 
 
 def _short(text: bytes) -> str:

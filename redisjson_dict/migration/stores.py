@@ -17,7 +17,7 @@ from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.loans import tell
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.migration.items import Item, Refusal
-from redisjson_dict.migration.tagged import Decoders, read
+from redisjson_dict.migration.tagged import Decoders, is_tagged, read
 from redisjson_dict.operations import Flow, Operation, Steps
 from redisjson_dict.references import Reference
 from redisjson_dict.replies import Reply, as_text, only, scanned
@@ -206,6 +206,10 @@ class RedisJSONDictSource(Stored):
         try:
             return orjson.loads(text)
         except orjson.JSONDecodeError as error:
+            if is_tagged(text):
+                return Refusal(
+                    "text", "it is no JSON, but text as redis-dict writes it: is --from right?"
+                )
             return Refusal("text", f"it is not JSON: {error}")
 
 

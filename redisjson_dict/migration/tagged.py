@@ -17,7 +17,7 @@ from uuid import UUID
 
 from redisjson_dict.migration.items import Refusal
 
-__all__ = ["Decoders", "read"]
+__all__ = ["Decoders", "is_tagged", "read"]
 
 Decoders = Mapping[str, Callable[[str], Any]]
 
@@ -73,6 +73,12 @@ def read(text: str, own: Decoders) -> Any:
         return Refusal(tag, f"redis-dict could not read it either: {type(error).__name__}: {error}")
 
 
+def is_tagged(text: bytes) -> bool:
+    """Return whether a text begins as redis-dict writes it."""
+    tag, colon, _ = text[:40].partition(b":")
+    return bool(colon) and tag.decode(errors="replace") in (*_DECODERS, "list", "dict")
+
+
 def _decoder(tag: str, own: Decoders) -> Callable[[str], Any]:
     if tag in own:
         return own[tag]
@@ -99,8 +105,9 @@ def _unknown(tag: str) -> Refusal:
         return Refusal("text", f"{why}; is --from right?")
     return Refusal(
         tag,
-        f"{tag!r} is none of redis-dict's own types, so a program has registered it: in Python, "
-        "RedisDictSource(types=) takes a decoder for it that returns values of JSON",
+        f"{tag!r} is none of redis-dict's own types: its text is what extends_type has registered, "
+        "or else str(value), as for numpy's arrays; in Python, RedisDictSource(types=) takes a "
+        "decoder for it that returns values of JSON",
     )
 
 
