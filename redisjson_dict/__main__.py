@@ -21,7 +21,7 @@ def main() -> None:
     from redisjson_dict.cli.app import app
 
     if isinstance(sys.stdout.buffer, io.RawIOBase):  # PYTHONUNBUFFERED: one write may be cut short
-        whole = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115  stays
+        whole = open(sys.stdout.fileno(), "w", encoding="utf-8", closefd=False)  # noqa: SIM115  open to the end
         sys.stdout = whole
     app(prog_name="redisjson-dict")
 

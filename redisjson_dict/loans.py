@@ -350,7 +350,7 @@ class AsyncLoan:
         if unsent is not None:
             return unsent
         try:
-            return [await self._reply() for _ in range(count)]
+            return await self._read(count)
         except Exception as error:
             return _final(error, self.divisible)
 
@@ -388,11 +388,14 @@ class AsyncLoan:
         self.note = _UNKNOWN
         return None
 
-    async def _reply(self) -> Any:
-        try:
-            return await self.connection.read_response(disable_decoding=True)
-        except ResponseError as error:
-            return error
+    async def _read(self, count: int) -> Replies:
+        read, replies = self.connection.read_response, []
+        for _ in range(count):
+            try:
+                replies.append(await read(disable_decoding=True))
+            except ResponseError as error:
+                replies.append(error)
+        return replies
 
     def _abandon(self) -> None:
         """Drop what waits to be sent, and take down whether the request had gone out whole."""

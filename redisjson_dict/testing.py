@@ -179,7 +179,7 @@ def _watched(client: Redis, prefix: str) -> Iterator[list[Command]]:
     sent: list[Command] = []
     _load_scripts(client)
     end = f"end-{uuid.uuid4()}".encode()
-    with client.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py
+    with client.monitor() as monitor:  # type: ignore[no-untyped-call]  # by redis-py
         yield sent
         client.echo(end)
         sent += _of_prefix(_received(monitor.connection, end), _database(client), prefix)

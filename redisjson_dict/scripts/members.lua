@@ -1,5 +1,5 @@
 #!lua flags=no-writes
--- needs: place
+-- needs: place, spelled
 -- ARGV: how many members the first page has. Replies all names as one JSON text, all kinds as one
 -- letter each, and a JSON text: of the scalars of the first page in order; or, where one of them
 -- has a name that cannot be read by path, of the whole object (after a '*').
@@ -15,7 +15,7 @@ for i = 1, count do
   letters[i] = kind == 'object' and 'o' or kind == 'array' and 'a' or 's'
   if i <= page and letters[i] == 's' then
     whole = whole or string.byte(names[i]) == 32
-    wanted[#wanted + 1] = '"' .. string.gsub(names[i], '[\\"]', '\\%0') .. '"'
+    wanted[#wanted + 1] = quoted(names[i])
   end
 end
 local text = '[]'

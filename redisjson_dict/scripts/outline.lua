@@ -29,7 +29,7 @@ for i = 1, math.min(count, most) do
   local step = string.format('[%d]', i - 1)
   local measured = step
   if names[i] then
-    step, measured = '["' .. string.gsub(names[i], '[\\"]', '\\%0') .. '"]', spelled(names[i])
+    step, measured = '[' .. quoted(names[i]) .. ']', spelled(names[i])
   end
   shown[i], texts[i], sizes[i] = kinds[i], '', -1
   if kinds[i] == 'array' then
