@@ -22,7 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from gc import get_referents
 from threading import active_count
 from types import NoneType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import orjson
 
@@ -69,7 +69,7 @@ _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
 _COMMON = _SCALARS | _CONTAINERS
 
 
-class Repair(NamedTuple):
+class Repair:
     """A float that no spelling carries, and the increment that makes it exact.
 
     Attributes:
@@ -78,12 +78,19 @@ class Repair(NamedTuple):
         wanted: the float that must result, as `repr` gives it.
     """
 
-    steps: tuple[str | int, ...]
-    increment: bytes
-    wanted: bytes
+    __slots__ = ("increment", "steps", "wanted")
+
+    def __init__(self, steps: tuple[str | int, ...], increment: bytes, wanted: bytes) -> None:
+        self.steps = steps
+        self.increment = increment
+        self.wanted = wanted
+
+    def below(self, step: str | int) -> Repair:
+        """Return the same, for who holds the value as a member or an element."""
+        return Repair((step, *self.steps), self.increment, self.wanted)
 
 
-class Encoded(NamedTuple):
+class Encoded:
     """A value as it travels.
 
     Attributes:
@@ -91,8 +98,11 @@ class Encoded(NamedTuple):
         repairs: what must be added afterwards, in the same atomic step; nearly always empty.
     """
 
-    text: bytes
-    repairs: tuple[Repair, ...] = ()
+    __slots__ = ("repairs", "text")
+
+    def __init__(self, text: bytes, repairs: tuple[Repair, ...] = ()) -> None:
+        self.text = text
+        self.repairs = repairs
 
 
 def encode(value: Any, default: Default = None, depth: int = 0) -> Encoded:

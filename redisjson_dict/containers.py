@@ -25,14 +25,13 @@ from redisjson_dict.operations import (
     arrays,
     objects,
     or_else,
-    previews,
     scalars,
     values,
 )
-from redisjson_dict.preview import View
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
 if TYPE_CHECKING:
+    from redisjson_dict.preview import View
     from redisjson_dict.references import Reference
 
 PAGE = 1000  # children in one round trip
@@ -84,6 +83,8 @@ class Live(Displayed):
         return self.to_python()
 
     def _look(self) -> View:
+        from redisjson_dict.operations import previews
+
         return self._run(previews.look(self._at, self._kind))
 
     def _whereabouts(self) -> str:

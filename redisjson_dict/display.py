@@ -7,13 +7,14 @@ connection or the document is like: it says so in the place of the content.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from redisjson_dict import layout
 from redisjson_dict.errors import RedisJSONDictError, StaleLocationError
-from redisjson_dict.preview import Note, View
+
+if TYPE_CHECKING:
+    from redisjson_dict.preview import View
 
 __all__ = ["Completed", "Displayed"]
 
@@ -36,6 +37,8 @@ class Displayed:
 
     def _view(self) -> View:
         """Return what is shown, or why there is nothing; of an error the class only."""
+        from redisjson_dict.preview import Note
+
         name, place = type(self).__name__, self._whereabouts()
         try:
             return self._look()
@@ -45,14 +48,20 @@ class Displayed:
             return Note(f"<{name} {place}: {type(error).__name__}>")
 
     def __repr__(self) -> str:
+        from redisjson_dict import layout
+
         return layout.line(self._view())
 
     def __rich_repr__(self) -> Iterator[Any]:
         """Yield what rich prints, as plain data."""
+        from redisjson_dict import layout
+
         yield layout.marked(self._view())
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
         """Print on several lines, for IPython."""
+        from redisjson_dict import layout
+
         width = printer.max_width - printer.indentation
         first, *others = layout.block(self._view(), width).split("\n")
         printer.text(first)
@@ -66,6 +75,8 @@ class Displayed:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         """Return text and tree of one look, for IPython: else it would ask for each."""
+        from redisjson_dict import layout
+
         view = self._view()
         return {"text/plain": layout.block(view, _WIDTH), "text/html": self._tree(view)}
 

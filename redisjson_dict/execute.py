@@ -20,7 +20,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from redis.exceptions import (
     ClusterError,
@@ -46,15 +46,7 @@ from redisjson_dict.exchange import (
     refresh,
 )
 from redisjson_dict.expiry import Owner, owner
-from redisjson_dict.flows import (
-    all_settled,
-    check_multi,
-    perform,
-    run,
-    settling,
-    slowly,
-    transacted,
-)
+from redisjson_dict.flows import all_settled, perform, run, slowly, with_sources
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.loans import arepeatable, once, repeatable, tell, was_sent
 from redisjson_dict.location import Location
@@ -67,9 +59,11 @@ from redisjson_dict.operations import (
     Pause,
     Verb,
 )
-from redisjson_dict.queue import Queue, with_sources
 from redisjson_dict.refusals import FAILURES, Asking, failed, json_probe, unscanned
 from redisjson_dict.replies import Reply, scanned
+
+if TYPE_CHECKING:
+    from redisjson_dict.queue import Queue
 
 __all__ = ["Awaiting", "Blocking", "Shell"]
 
@@ -194,6 +188,8 @@ class Blocking(Shell):
         Raises:
             PipelineError: something in it failed; says what, where, and what was applied.
         """
+        from redisjson_dict.settlement import check_multi, settling, transacted
+
         if not queue.entries:
             return
         if not queue.atomic:
@@ -354,6 +350,8 @@ class Awaiting(Shell):
 
     async def commit(self, queue: Queue) -> None:
         """Send a batch, as `Blocking` does."""
+        from redisjson_dict.settlement import check_multi, settling, transacted
+
         if not queue.entries:
             return
         if not queue.atomic:

@@ -8,7 +8,6 @@ import threading
 import weakref
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
 
@@ -146,13 +145,18 @@ class Block:
         _blocks.set(tuple(entries))
 
 
-class _Entry(NamedTuple):
+class _Entry:
     """A block that was entered; weakly, for an interrupt at its edge may keep it from ending."""
 
-    block: weakref.ref[Block]
-    expiry: Expiry
-    entered_by: Owner
-    span: int
+    __slots__ = ("block", "entered_by", "expiry", "span")
+
+    def __init__(
+        self, block: weakref.ref[Block], expiry: Expiry, entered_by: Owner, span: int
+    ) -> None:
+        self.block = block
+        self.expiry = expiry
+        self.entered_by = entered_by
+        self.span = span
 
 
 _blocks: ContextVar[tuple[_Entry, ...]] = ContextVar("redisjson_dict_expiry", default=())

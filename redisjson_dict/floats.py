@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
+from functools import cache
 from heapq import merge
 from io import BytesIO
 
@@ -23,9 +24,9 @@ _POWERS = [float(f"1e{exponent}") for exponent in range(309)]
 _U64 = 2**64
 # Number tokens of orjson that may be misread: 16 or more digits around a point, or an exponent.
 # Each pattern starts with a literal, so that the scan runs at memchr's speed.
-_POINT = re.compile(rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+]?[0-9]+)?")
-_EXPONENT = re.compile(rb"e[-+]?[0-9]+")
-_BELOW_ONE = re.compile(rb"-(?<=e-)[0-9]")  # starts with the rarer character of the two
+_POINT = rb"\.(?:[0-9]{8}|(?<=[0-9]{9}\.)[0-9]|[0-9]+e)[0-9]*(?:e?[-+]?[0-9]+)?"
+_EXPONENT = rb"e[-+]?[0-9]+"
+_BELOW_ONE = rb"-(?<=e-)[0-9]"  # starts with the rarer character of the two
 _SIGNED = b"e+" in orjson.dumps(1e16)  # since orjson 3.12
 _SIGN_AND_DIGITS = b"-.0123456789"
 
@@ -133,7 +134,7 @@ def respell(text: bytes) -> tuple[bytes, bool]:
         The text, and whether a float is left that no spelling carries.
     """
     exponents = b"e" in text and _has_exponent(text)
-    if not exponents and (b"." not in text or _POINT.search(text) is None):
+    if not exponents and (b"." not in text or _compiled(_POINT).search(text) is None):
         return text, False
     # Escaped quotes and backslashes are masked, so that the quotes left over delimit strings.
     mask = text
@@ -182,19 +183,25 @@ def _is_read_right(token: bytes, size: float) -> bool:
     return _parsed(abs(digits), power) == size
 
 
+@cache
+def _compiled(pattern: bytes) -> re.Pattern[bytes]:
+    """Return a pattern, compiled when first needed: that takes as long as loading a module."""
+    return re.compile(pattern)
+
+
 def _has_exponent(text: bytes) -> bool:
     if not _SIGNED:
-        return _EXPONENT.search(text) is not None
+        return _compiled(_EXPONENT).search(text) is not None
     if b"+" in text and b"e+" in text:  # a plus is nearly never there, and found at once
         return True
-    return _BELOW_ONE.search(text) is not None
+    return _compiled(_BELOW_ONE).search(text) is not None
 
 
-def _tokens(pattern: re.Pattern[bytes], mask: bytes) -> Iterator[tuple[int, int]]:
+def _tokens(pattern: bytes, mask: bytes) -> Iterator[tuple[int, int]]:
     """Where number tokens start and end; what only looks like one inside a string is left out."""
     quoted = b'"' in mask
     quotes = counted = 0
-    for match in pattern.finditer(mask):
+    for match in _compiled(pattern).finditer(mask):
         at, end = match.span()
         if quoted:
             quotes += mask.count(b'"', counted, at)

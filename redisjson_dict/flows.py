@@ -7,23 +7,36 @@ nothing but how they wait; see `execute`, which drives them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import islice
 from typing import Any, TypeVar
 
 from redis.exceptions import NoScriptError, ResponseError
 
-from redisjson_dict.errors import NotReplicatedError, PipelineError
 from redisjson_dict.exchange import REDIRECTIONS
 from redisjson_dict.operations import UNDONE, Flow, Operation, Verb
-from redisjson_dict.queue import Bundle, Entry, Queue, batch_error, confirm, name_of
-from redisjson_dict.refusals import FAILURES, Asking, failed, where
+from redisjson_dict.refusals import FAILURES, Asking, failed
 from redisjson_dict.replies import Refusal, Reply
 
-__all__ = ["all_settled", "check_multi", "perform", "run", "settling", "slowly", "transacted"]
+__all__ = ["all_settled", "perform", "run", "settled", "slowly", "with_sources"]
 
 T = TypeVar("T")
 
 _NOT_EXECUTED = (*REDIRECTIONS, NoScriptError)
+
+
+def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
+    """Return the commands of operations that go out together.
+
+    Each script carries its source at its first use: a server that does not know it would skip
+    that command and go on with the next.
+    """
+    known = set()
+    commands = []
+    for operation in operations:
+        if operation.script is not None and operation.script.name not in known:
+            known.add(operation.script.name)
+            operation = operation.with_source()
+        commands.append(operation.command)
+    return commands
 
 
 def perform(verb: Verb[T]) -> Asking[T]:
@@ -39,7 +52,7 @@ def perform(verb: Verb[T]) -> Asking[T]:
     return result
 
 
-def _settled(
+def settled(
     operation: Operation[T],
     reply: Reply,
     undone: Callable[[Operation[T]], Asking[T]],
@@ -69,7 +82,7 @@ def all_settled(operations: list[Operation[Any]], replies: list[Reply]) -> Askin
     results, errors = [], []
     for operation, reply in zip(operations, replies, strict=True):
         try:
-            results.append((yield from _settled(operation, reply, slowly)))
+            results.append((yield from settled(operation, reply, slowly)))
         except Exception as error:
             errors.append(error)
     if errors and operations[0].writes:
@@ -77,123 +90,6 @@ def all_settled(operations: list[Operation[Any]], replies: list[Reply]) -> Askin
     if errors:
         raise errors[0]
     return results
-
-
-def check_multi(queue: Queue, replies: list[Reply]) -> None:
-    """Complain of a user who may not begin a transaction: the rest would run without it."""
-    if isinstance(replies[0], Exception):
-        raise _refused_batch(queue.entries[0][0], replies[0])
-
-
-def transacted(queue: Queue, bundles: list[Bundle], replies: list[Reply]) -> Asking[None]:
-    """Settle a transaction, or raise what kept it from being executed."""
-    replicated = len(bundles) + 2
-    begun, *queued, done = replies[:replicated]
-    if isinstance(begun, Exception):  # a right that was withdrawn: the rest ran one by one
-        yield from settling(queue, bundles, queued, begun)
-    elif not isinstance(done, Exception):
-        try:
-            yield from settling(queue, bundles, done)
-        except PipelineError as error:
-            try:
-                confirm(queue, replies[replicated:])
-            except NotReplicatedError as missing:
-                error.add_note(f"besides, of what was applied: {missing}")
-            raise
-        confirm(queue, replies[replicated:])
-    else:
-        for (operation, _), reply in zip(bundles, queued, strict=True):
-            if isinstance(reply, Exception):
-                raise _refused_batch(operation, reply)
-        raise _refused_batch(bundles[0][0], done)
-
-
-def _refused_batch(operation: Operation[Any], reason: Exception) -> PipelineError:
-    reason.add_note(where(operation))
-    place = operation.at.describe()
-    error = PipelineError(
-        f"the batch was refused, nothing was applied: {name_of(operation)} at {place}: "
-        f"{type(reason).__name__}: {reason} (the Redis key is {operation.at.key!r})",
-        location=place,
-    )
-    error.__cause__ = reason
-    return error
-
-
-def settling(
-    queue: Queue, bundles: list[Bundle], replies: list[Reply], without: Exception | None = None
-) -> Asking[None]:
-    """Tell every promise of a batch its result; raise if something failed.
-
-    Args:
-        queue: the batch.
-        bundles: what was sent.
-        replies: to that.
-        without: why there was no transaction, if there was to be one.
-    """
-    entries = iter(queue.entries)
-    wrong: list[tuple[Operation[Any], Exception]] = []
-    for (operation, size), reply in zip(bundles, replies, strict=True):
-        if size == 1:
-            entry = next(entries)
-            if not _kept_at_once(entry, reply):
-                wrong += yield from _kept(entry, reply)
-        elif isinstance(reply, Exception):
-            wrong += yield from _broken(operation, list(islice(entries, size)), reply)
-        else:
-            for entry, part in zip(islice(entries, size), reply[1:], strict=True):
-                if not _kept_at_once(entry, part):
-                    wrong += yield from _kept(entry, part)
-    if wrong or without is not None:
-        raise batch_error(queue, wrong, without)
-
-
-def _kept_at_once(entry: Entry, reply: Reply) -> bool:
-    """Keep a promise if all went well, without a generator's cost; return whether it did."""
-    if isinstance(reply, Exception):
-        return False
-    operation, pending = entry
-    try:
-        result = operation.result(reply)
-    except Exception:  # which one it is, `_kept` finds out again and tells the promise
-        return False
-    if result is UNDONE:
-        return False
-    pending.resolve(result)
-    return True
-
-
-def _kept(entry: Entry, reply: Reply) -> Asking[list[tuple[Operation[Any], Exception]]]:
-    """Keep one promise; return what failed."""
-    operation, pending = entry
-    try:
-        pending.resolve((yield from _settled(operation, reply, _too_much)))
-    except Exception as error:
-        pending.fail(error)
-        return [(operation, error)]
-    return []
-
-
-def _broken(
-    bundle: Operation[Any], entries: list[Entry], reply: Exception
-) -> Asking[list[tuple[Operation[Any], Exception]]]:
-    """Break the promises of a bundle that was refused as one, for one reason."""
-    try:
-        yield from _settled(bundle, reply, _too_much)
-    except Exception as error:
-        for _, pending in entries:
-            pending.fail(error)
-        return [(operation, error) for operation, _ in entries]
-    return []
-
-
-def _too_much(operation: Operation[T]) -> Asking[T]:
-    """Complain of an operation in a batch that its script has left to the caller."""
-    yield from ()
-    raise PipelineError(
-        f"{name_of(operation)} at {operation.at.describe()} is too much for one step: nothing was "
-        "changed by it; do it outside of a batch"
-    )
 
 
 def slowly(operation: Operation[T]) -> Asking[T]:

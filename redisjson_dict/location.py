@@ -17,7 +17,7 @@ by one. A negative index stays a bare number in `tail` until the server has reso
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from redisjson_dict.errors import ValueRangeError
 
@@ -80,12 +80,15 @@ def segment(step: Step) -> bytes:
     return b"[%d]" % index if index >= 0 else b"%d" % index
 
 
-class _Spelling(NamedTuple):
+class _Spelling:
     """A member name as it travels, and what may be done by it."""
 
-    segment: bytes
-    writable: bool
-    readable: bool
+    __slots__ = ("readable", "segment", "writable")
+
+    def __init__(self, name: str) -> None:
+        self.segment = _spell(name)
+        self.writable = is_writable(name)
+        self.readable = is_readable(name)
 
 
 _spelled: dict[str, _Spelling] = {}
@@ -96,7 +99,7 @@ _SHORT = 64
 def _spelling(name: str) -> _Spelling:
     spelling = _spelled.get(name)
     if spelling is None:
-        spelling = _Spelling(_spell(name), is_writable(name), is_readable(name))
+        spelling = _Spelling(name)
         if len(name) <= _SHORT:
             if len(_spelled) >= _REMEMBERED:
                 _spelled.clear()
@@ -146,7 +149,7 @@ class Settings:
         self.lifetime = lifetime
 
 
-class Document(NamedTuple):
+class Document:
     """A whole document, as all places inside it share it.
 
     Attributes:
@@ -155,9 +158,12 @@ class Document(NamedTuple):
         settings: what the dict was told.
     """
 
-    name: str
-    key: bytes
-    settings: Settings
+    __slots__ = ("key", "name", "settings")
+
+    def __init__(self, name: str, key: bytes, settings: Settings) -> None:
+        self.name = name
+        self.key = key
+        self.settings = settings
 
 
 class Location:
@@ -306,11 +312,11 @@ class Location:
         spelled = []
         for step in steps:
             if type(step) is str:
-                text, writable, readable = _spelled.get(step) or _spelling(step)
-                spelled.append(text)
-                if not writable:
+                spelling = _spelled.get(step) or _spelling(step)
+                spelled.append(spelling.segment)
+                if not spelling.writable:
                     self.writable = False
-                    self.readable = self.readable and readable
+                    self.readable = self.readable and spelling.readable
             else:
                 text = segment(step)
                 spelled.append(text)

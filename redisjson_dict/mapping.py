@@ -14,7 +14,7 @@ import redis.client
 import redis.cluster
 from redis.exceptions import RedisError
 
-from redisjson_dict import toplevel, urls, verbs
+from redisjson_dict import toplevel, verbs
 from redisjson_dict.containers import Live, as_dict, show
 from redisjson_dict.display import Completed, Displayed
 from redisjson_dict.errors import NotADocumentError
@@ -25,13 +25,14 @@ from redisjson_dict.keys import path_of
 from redisjson_dict.keyspace import Keyspace, prefix_of
 from redisjson_dict.location import Location, Settings
 from redisjson_dict.operations import MISSING, documents
-from redisjson_dict.pipeline import Pipeline
-from redisjson_dict.preview import WIDE, View
 from redisjson_dict.references import Reference
 from redisjson_dict.views import LiveItems, LiveKeys, LiveValues
 
 if TYPE_CHECKING:
     from redis import Redis
+
+    from redisjson_dict.pipeline import Pipeline
+    from redisjson_dict.preview import View
 
 __all__ = ["RedisJSONDict"]
 
@@ -102,6 +103,8 @@ class RedisJSONDict(Completed, Displayed, MutableMapping[str, Any]):
         Raises:
             ValueError: the URL is malformed; what was wrong is said without showing it.
         """
+        from redisjson_dict import urls
+
         urls.check(url)
         own = {name: options.pop(name) for name in toplevel.OPTIONS if name in options}
         client = redis.Redis.from_url(url, **options)
@@ -167,6 +170,8 @@ class RedisJSONDict(Completed, Displayed, MutableMapping[str, Any]):
         return reversed(list(iter(self)))
 
     def _look(self) -> View:
+        from redisjson_dict.preview import WIDE
+
         keys, all_found = self._run.first_keys(self._space, WIDE)
         return self._run(toplevel.look(self._space, self._space.ours(keys), all_found))
 
@@ -332,6 +337,8 @@ class RedisJSONDict(Completed, Displayed, MutableMapping[str, Any]):
             PipelineError: at the end, when an operation failed: says which, where, and how many
                 were applied. At a call, for a verb that must read first or return what it found.
         """
+        from redisjson_dict.pipeline import Pipeline
+
         return Pipeline(self._run, self._space, atomic, replicas, timeout)
 
     def expire_at(self, time: Seconds) -> AbstractContextManager[None]:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from redisjson_dict.codec import brief, whole
-from redisjson_dict.errors import NotReplicatedError, PipelineError, ValueRangeError
+from redisjson_dict.errors import PipelineError, ValueRangeError
 from redisjson_dict.expiry import owner
-from redisjson_dict.loans import was_sent
 from redisjson_dict.operations import Container, Flow, Operation, Verb, documents
 
 __all__ = [
@@ -17,11 +16,7 @@ __all__ = [
     "Entry",
     "Pending",
     "Queue",
-    "batch_error",
-    "confirm",
-    "name_of",
     "waiting",
-    "with_sources",
 ]
 
 T = TypeVar("T")
@@ -235,14 +230,14 @@ class Queue:
             verb = verb.in_batch()
         if verb.answers and not answers:
             raise PipelineError(
-                f"{name_of(verb)} at {verb.at.describe()} returns what it finds, which is not "
+                f"{verb.name} at {verb.at.describe()} returns what it finds, which is not "
                 "known before the batch is sent: call it through the batch, as in "
                 "'with d.pipeline() as batch: pending = batch.pop(...)'"
             )
         size = self._size + _size_of(verb)
         if self.atomic and size > _LARGEST:
             raise ValueRangeError(
-                f"with {name_of(verb)} at {verb.at.describe()} the batch would have {size} bytes; "
+                f"with {verb.name} at {verb.at.describe()} the batch would have {size} bytes; "
                 f"the server takes {_LARGEST} in one transaction: send several batches, or ask for "
                 "pipeline(atomic=False). Nothing was queued",
                 location=verb.at.describe(),
@@ -282,25 +277,6 @@ def waiting(replicas: int, timeout: float) -> list[tuple[Any, ...]]:
     return [("WAIT", replicas, round(timeout * 1000))] if replicas else []
 
 
-def confirm(queue: Queue, replies: list[Any]) -> None:
-    """Check what WAIT replied.
-
-    Raises:
-        NotReplicatedError: fewer replicas have the batch than were asked for.
-    """
-    for (_, wanted, milliseconds), reply in zip(queue.wait, replies, strict=True):
-        refused = isinstance(reply, Exception)
-        have = 0 if refused else reply
-        if have < wanted:
-            why = f"WAIT was refused ({reply})" if refused else f"{have} confirmed it"
-            raise NotReplicatedError(
-                f"the batch was applied, but {why} within {milliseconds / 1000:g} s instead of "
-                f"{wanted} replicas; it is lost if the primary fails before they have it. Do not "
-                f"send it again: the replicas get it when they can (first key: {queue.key!r})",
-                replicas=have,
-            )
-
-
 def _size_of(operation: Operation[Any]) -> int:
     """Return about how many bytes an operation has on the wire and in the server's queue."""
     command = operation.command
@@ -308,53 +284,3 @@ def _size_of(operation: Operation[Any]) -> int:
         return 64 * len(command) + sum(map(len, command))
     except TypeError:  # there are numbers
         return 64 * len(command) + sum([len(part) for part in command if type(part) is bytes])
-
-
-def name_of(operation: Operation[Any]) -> str:
-    """Return what to call an operation in a message."""
-    return operation.script.name if operation.script else str(operation.command[0])
-
-
-def with_sources(operations: list[Operation[Any]]) -> list[tuple[Any, ...]]:
-    """Return the commands of operations that go out together.
-
-    Each script carries its source at its first use: a server that does not know it would skip
-    that command and go on with the next.
-    """
-    known = set()
-    commands = []
-    for operation in operations:
-        if operation.script is not None and operation.script.name not in known:
-            known.add(operation.script.name)
-            operation = operation.with_source()
-        commands.append(operation.command)
-    return commands
-
-
-def _notes(reason: Exception) -> str:
-    notes = getattr(reason, "__notes__", [])
-    return f" ({'; '.join(notes)})" if notes else ""
-
-
-def batch_error(
-    queue: Queue,
-    failed: list[tuple[Operation[Any], Exception]],
-    without: Exception | None = None,
-) -> PipelineError:
-    """Return the error for a batch in which some operations failed, or the transaction did."""
-    total = len(queue.entries)
-    unknown = sum(was_sent(error) for _, error in failed)
-    if without is None:
-        operation, reason = failed[0]
-        what, one_by_one = f"{name_of(operation)} at {operation.at.describe()} failed", ""
-    else:
-        operation, reason = queue.entries[0][0], without
-        what, one_by_one = f"MULTI for {operation.at.key!r} was refused", ", one by one"
-    error = PipelineError(
-        f"{what}: {type(reason).__name__}: {reason}{_notes(reason)}; "
-        f"{total - len(failed)} of the batch's {total} operations were applied{one_by_one}"
-        f"{f', of {unknown} the outcome is unknown' if unknown else ''}",
-        location=operation.at.describe(),
-    )
-    error.__cause__ = reason
-    return error

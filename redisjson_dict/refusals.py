@@ -14,7 +14,6 @@ from redisjson_dict.errors import JSONModuleMissingError, StaleLocationError
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
 from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, documents, scripted
-from redisjson_dict.queue import name_of
 from redisjson_dict.replies import (
     OtherKind,
     Refusal,
@@ -163,7 +162,7 @@ def _names(_: Location, reply: Reply) -> list[str]:
 def where(operation: Operation[Any]) -> str:
     """Return which operation it was, and on which key, in words."""
     at = operation.at
-    return f"in {name_of(operation)} on the Redis key {at.key!r}, {at.describe()}"
+    return f"in {operation.name} on the Redis key {at.key!r}, {at.describe()}"
 
 
 def json_probe(space: Keyspace) -> Operation[Any]:
@@ -204,7 +203,7 @@ def explain(
     place = at.parent() if adds else at  # what is to be added need not be there
     probe = scripted("kind", place, lambda _, reply: as_text(reply), resend=True)
     try:
-        kind = yield probe._replace(at=at)
+        kind = yield probe.changed(at=at)
     except Refusal as silent:
         return said if said is not None else silent
     except KeyError as reason:

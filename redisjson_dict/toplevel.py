@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redisjson_dict import verbs
 from redisjson_dict.errors import NotADocumentError
@@ -28,7 +28,9 @@ from redisjson_dict.operations import (
     scalars,
     values,
 )
-from redisjson_dict.preview import SHARE, WIDE, Part, View
+
+if TYPE_CHECKING:
+    from redisjson_dict.preview import View
 
 __all__ = [
     "OPTIONS",
@@ -236,6 +238,8 @@ def look(space: Keyspace, keys: list[bytes], all_found: bool) -> Flow[View]:
         keys: the Redis keys of documents.
         all_found: whether there are no others; else there may be.
     """
+    from redisjson_dict.preview import SHARE, WIDE, Part
+
     first = sorted(keys)[:WIDE]
     shown = space.places(first)
 

@@ -12,7 +12,6 @@ from typing import Any, Final
 
 from redisjson_dict.codec import is_live
 from redisjson_dict.errors import UnsupportedValueError, ValueRangeError
-from redisjson_dict.jsonpath import expression
 from redisjson_dict.keys import named_items, path_of, place, several, ssize
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -200,6 +199,8 @@ def merge(at: Location, patch: Mapping[str, Any]) -> Verb[None]:
 
 def query(at: Location, jsonpath: str, wants: str = "") -> Operation[list[Any]]:
     """Return all values that a JSONPath matches, as plain data; ``$`` is this place."""
+    from redisjson_dict.jsonpath import expression
+
     return values.query(at, expression(jsonpath, below_root=bool(at.steps)), wants)
 
 

@@ -7,10 +7,10 @@ snapshot once instead of asking for every element.
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Set, ValuesView
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from redisjson_dict import layout
-from redisjson_dict.preview import View
+if TYPE_CHECKING:
+    from redisjson_dict.preview import View
 
 __all__ = ["LiveItems", "LiveKeys", "LiveValues", "Source"]
 
@@ -103,6 +103,8 @@ class LiveKeys(_Uncopied, _SetOperations, KeysView[str]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for KeysView
 
     def __repr__(self) -> str:
+        from redisjson_dict import layout
+
         return f"dict_keys({layout.names(self.mapping._view())})"
 
     def __contains__(self, key: object) -> bool:
@@ -126,6 +128,8 @@ class LiveValues(_Uncopied, ValuesView[Any]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for ValuesView
 
     def __repr__(self) -> str:
+        from redisjson_dict import layout
+
         return f"dict_values({layout.values(self.mapping._view())})"
 
     def __contains__(self, value: object) -> bool:
@@ -146,6 +150,8 @@ class LiveItems(_Uncopied, _SetOperations, ItemsView[str, Any]):
         self._mapping: Mapping[str, Any] = mapping  # type: ignore[assignment]  # for ItemsView
 
     def __repr__(self) -> str:
+        from redisjson_dict import layout
+
         return f"dict_items({layout.items(self.mapping._view())})"
 
     def __contains__(self, item: object) -> bool:

@@ -20,6 +20,7 @@ ROWS = [
     {"toplevel", "queue"},
     {"refusals"},
     {"flows"},
+    {"settlement"},
     {"execute"},
     {"views", "display"},
     {"containers", "references"},

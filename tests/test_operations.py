@@ -45,7 +45,8 @@ REFERENCE = DOCUMENT.descend(("a", -1)).refer()
 ESCAPED = HELD.child("b\\")
 SPACED = HELD.child(" b")
 HARD = next(x for x in iter(random.Random(21).random, None) if encode(x).repairs)
-INCREMENT, WANTED = encode(HARD).repairs[0][1:]
+REPAIR = encode(HARD).repairs[0]
+INCREMENT, WANTED = REPAIR.increment, REPAIR.wanted
 TEXT = encode(HARD).text
 
 PATHS = {
@@ -608,7 +609,7 @@ def test_revision_starts_again_after_a_lost_race():
     seen, _ = answers(flow, read(b"[[1,2]]"), b"[[1,2,3]]", 0.0, None)
 
     assert seen[1].command == swap(b"[[1,2]]", b"[2,1]")
-    assert seen[2] == Pause(1)
+    assert seen[2].attempt == 1
     assert seen[3].command == swap(b"[[1,2,3]]", b"[3,2,1]")
 
 

@@ -311,7 +311,7 @@ def test_server_itself_holds_the_lock(temporary: Path, tmp_path: Path, before: s
             Server(tmp_path)
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(lambda: not alive(pid))
+    until(lambda: not alive(pid) and not any(temporary.iterdir()))
 
 
 def test_close_that_was_interrupted_is_done_by_the_next(

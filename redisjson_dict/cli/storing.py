@@ -23,7 +23,7 @@ def create(session: Session, key: str, value: Any, lifetime: int | None = None) 
         UnsupportedValueError, ValueRangeError: the value, or the key, cannot be stored.
     """
     operation = documents.setdefault(session.place(key, lifetime), value)
-    return operation._replace(decode=lambda _, reply: reply is None)
+    return operation.changed(decode=lambda _, reply: reply is None)
 
 
 def replace(session: Session, key: str, value: Any, lifetime: int | None = None) -> Operation[bool]:
@@ -33,4 +33,4 @@ def replace(session: Session, key: str, value: Any, lifetime: int | None = None)
     """
     at = session.place(key, lifetime)
     operation: Operation[Any] = documents.assign(at, value)
-    return operation._replace(decode=lambda _, reply: True)
+    return operation.changed(decode=lambda _, reply: True)

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from copy import copy
+from typing import Any, Generic, TypeVar
 
 from redisjson_dict.codec import LARGEST, Encoded, Repair, decode, encode
 from redisjson_dict.errors import (
@@ -95,7 +96,7 @@ _KINDS: dict[type, str] = {
 }
 
 
-class Operation(NamedTuple, Generic[T]):
+class Operation(Generic[T]):
     """One round trip: what to send and what the reply means.
 
     Attributes:
@@ -115,17 +116,50 @@ class Operation(NamedTuple, Generic[T]):
             which is too late to ask when the whole batch has been executed.
     """
 
-    at: Location
-    command: tuple[Any, ...]
-    decode: Callable[[Location, Reply], T]
-    resend: bool = False
-    script: Script | None = None
-    wants: str = ""
-    otherwise: Any = MISSING
-    fallback: Flow[T] | None = None
-    answers: bool = False
-    absent: tuple[type[Exception], ...] = ABSENT
-    in_batch: Callable[[], Operation[T]] | None = None
+    __slots__ = (
+        "absent",
+        "answers",
+        "at",
+        "command",
+        "decode",
+        "fallback",
+        "in_batch",
+        "otherwise",
+        "resend",
+        "script",
+        "wants",
+    )
+
+    def __init__(
+        self,
+        at: Location,
+        command: tuple[Any, ...],
+        decode: Callable[[Location, Reply], T],
+        resend: bool = False,
+        script: Script | None = None,
+        wants: str = "",
+        otherwise: Any = MISSING,
+        fallback: Flow[T] | None = None,
+        answers: bool = False,
+        absent: tuple[type[Exception], ...] = ABSENT,
+        in_batch: Callable[[], Operation[T]] | None = None,
+    ) -> None:
+        self.at = at
+        self.command = command
+        self.decode = decode
+        self.resend = resend
+        self.script = script
+        self.wants = wants
+        self.otherwise = otherwise
+        self.fallback = fallback
+        self.answers = answers
+        self.absent = absent
+        self.in_batch = in_batch
+
+    @property
+    def name(self) -> str:
+        """What to call it in a message."""
+        return self.script.name if self.script else str(self.command[0])
 
     @property
     def writes(self) -> bool:
@@ -159,17 +193,27 @@ class Operation(NamedTuple, Generic[T]):
         """Return the same operation with the script's text instead of its digest."""
         if self.script is None:
             return self
-        return self._replace(command=("EVAL", self.script.source, *self.command[2:]))
+        return self.changed(command=("EVAL", self.script.source, *self.command[2:]))
+
+    def changed(self, **changes: Any) -> Operation[Any]:
+        """Return the same operation with other values of some attributes. Slow."""
+        other = copy(self)
+        for name, value in changes.items():
+            setattr(other, name, value)
+        return other
 
 
-class Pause(NamedTuple):
+class Pause:
     """A wait after a lost race; sent back is how long the flow has been running, in seconds.
 
     Attributes:
         attempt: how many races were lost.
     """
 
-    attempt: int
+    __slots__ = ("attempt",)
+
+    def __init__(self, attempt: int) -> None:
+        self.attempt = attempt
 
     def longest(self) -> float:
         """Return the longest time to wait, in seconds; the shell draws a part of it."""
@@ -210,7 +254,7 @@ class Flow(Generic[T]):
 Verb = Operation[T] | Flow[T]
 
 
-class Container(NamedTuple):
+class Container:
     """A container as a reader meets it: what it is and where, never its content.
 
     Attributes:
@@ -218,8 +262,11 @@ class Container(NamedTuple):
         at: its place, held, with every index resolved.
     """
 
-    kind: str
-    at: Location
+    __slots__ = ("at", "kind")
+
+    def __init__(self, kind: str, at: Location) -> None:
+        self.kind = kind
+        self.at = at
 
 
 class Found(dict[Any, Any]):
@@ -293,8 +340,19 @@ def _operation_or_else(
     slowly = verb.fallback and _flow_or_else(verb.fallback, otherwise, absent)
     script = verb.in_batch
     in_batch = script and (lambda: _operation_or_else(script(), otherwise, absent))
-    # _replace is slow
-    return Operation(*verb[:6], otherwise, slowly, verb.answers, absent, in_batch)
+    return Operation(
+        verb.at,
+        verb.command,
+        verb.decode,
+        verb.resend,
+        verb.script,
+        verb.wants,
+        otherwise,
+        slowly,
+        verb.answers,
+        absent,
+        in_batch,
+    )
 
 
 def _flow_or_else(flow: Flow[T], otherwise: Any, absent: tuple[type[Exception], ...]) -> Flow[Any]:
@@ -406,15 +464,15 @@ def repair_arguments(at: Location, repairs: Iterable[Repair]) -> list[bytes]:
         ValueRangeError: one of the floats is below a name that cannot be written by path.
     """
     arguments = []
-    for steps, increment, wanted in repairs:
-        odd = [step for step in steps if isinstance(step, str) and not is_writable(step)]
+    for repair in repairs:
+        odd = [s for s in repair.steps if isinstance(s, str) and not is_writable(s)]
         if odd:
             raise ValueRangeError(
-                f"the float {wanted.decode()} for {at.describe()} cannot be stored exactly below "
-                f"the member name {odd[0]!r} on this server: round it, or store text",
+                f"the float {repair.wanted.decode()} for {at.describe()} cannot be stored exactly "
+                f"below the member name {odd[0]!r} on this server: round it, or store text",
                 location=at.describe(),
             )
-        arguments += [b"".join(map(segment, steps)), increment, wanted]
+        arguments += [b"".join(map(segment, repair.steps)), repair.increment, repair.wanted]
     return arguments
 
 

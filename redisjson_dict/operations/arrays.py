@@ -54,11 +54,12 @@ _MANY = 100_000  # texts in one script; more are stored by compare-and-set
 
 def append(at: Location, value: Any) -> Verb[None]:
     """Add an element at the end: one JSON.ARRAPPEND with the element only."""
-    text, repairs = encode_element(at, value)
+    encoded = encode_element(at, value)
+    text = encoded.text
     if not at.writable:
         return revise(at, lambda array: (None, [*array, decode(text)]), "array")
-    if repairs:
-        needed = repair_arguments(at, repairs)
+    if encoded.repairs:
+        needed = repair_arguments(at, encoded.repairs)
         return scripted("append", at, nothing, text, b"", *needed, wants="array")
     command = ("JSON.ARRAPPEND", at.document.key, at.path, text)
     return Operation(at, command, concerned, False, None, "array")
@@ -70,12 +71,12 @@ def append_bounded(at: Location, value: Any, maxlen: int) -> Verb[None]:
     if maxlen < 0:
         raise ValueError(f"maxlen is {maxlen}; it must be 0 or more")
     maxlen = min(maxlen, _FAR)
-    text, repairs = encode_element(at, value)
+    encoded = encode_element(at, value)
     if not at.writable:
-        fresh = decode(text)
+        fresh = decode(encoded.text)
         return revise(at, lambda a: (None, [*a, fresh][max(0, len(a) + 1 - maxlen) :]), "array")
-    needed = repair_arguments(at, repairs)
-    return scripted("append", at, nothing, text, maxlen, *needed, wants="array")
+    needed = repair_arguments(at, encoded.repairs)
+    return scripted("append", at, nothing, encoded.text, maxlen, *needed, wants="array")
 
 
 def extend(at: Location, values: Iterable[Any]) -> Verb[None]:

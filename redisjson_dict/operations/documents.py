@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from redisjson_dict.codec import HEAVY, LARGEST, decode, encode_many, is_light
 from redisjson_dict.errors import NotADocumentError, ValueRangeError
@@ -24,9 +24,11 @@ from redisjson_dict.operations import (
     repair_arguments,
     same,
 )
-from redisjson_dict.preview import View, parse
 from redisjson_dict.replies import Reply, failure, only, refusal
 from redisjson_dict.scripts import script
+
+if TYPE_CHECKING:
+    from redisjson_dict.preview import View
 
 __all__ = [
     "FOREIGN_TOO",
@@ -66,10 +68,11 @@ def contains(at: Location) -> Operation[bool]:
 
 def assign(at: Location, value: Any) -> Operation[None]:
     """Store a document with its lifetime, in one atomic step; a foreign key is refused."""
-    text, repairs = encode_at(at, value)
+    encoded = encode_at(at, value)
+    text = encoded.text
     key, settings = at.document.key, at.document.settings
     source = script("put")
-    needed = repair_arguments(at, repairs) if repairs else ()
+    needed = repair_arguments(at, encoded.repairs) if encoded.repairs else ()
     command = ("EVALSHA", source.sha, b"1", key, text, settings.lifetime(), *needed)
     return Operation(at, command, nothing, len(text) < HEAVY, source)
 
@@ -195,6 +198,8 @@ def look_many(places: Sequence[Location], share: int) -> Operation[list[View]]:
         places: the documents.
         share: what the look may cost, at all of them together.
     """
+    from redisjson_dict.preview import parse
+
     return _found_each("preview_many", places, lambda _, reply: parse(reply), share)
 
 

@@ -71,7 +71,7 @@ def update(at: Location, items: Mapping[str, Any]) -> Verb[None]:
     repairs = []
     for name, one in zip(items, encoded, strict=True):
         members += [segment(name), one.text]
-        repairs += [repair._replace(steps=(name, *repair.steps)) for repair in one.repairs]
+        repairs += [repair.below(name) for repair in one.repairs]
     needed = repair_arguments(at, repairs)
     arguments = (len(items), *members, *needed)
     return scripted("update", at, nothing, *arguments, resend=is_light(members), wants="object")
@@ -82,7 +82,8 @@ def setdefault(at: Location, value: Any) -> Verb[Any]:
 
     Atomic: of several writers exactly one stores.
     """
-    text, repairs = encode_at(at, value)
+    encoded = encode_at(at, value)
+    text = encoded.text
     if not at.writable:
         fresh = decode(text)
         return revise(at.parent(), lambda holder: _defaulted(at, holder, fresh), blamed=at)
@@ -97,7 +98,7 @@ def setdefault(at: Location, value: Any) -> Verb[Any]:
             return found(at, reply)
         return fresh
 
-    needed = repair_arguments(at, repairs) if repairs else ()
+    needed = repair_arguments(at, encoded.repairs) if encoded.repairs else ()
     return scripted("setdefault", at, kept, text, *needed, answers=True)
 
 

@@ -6,7 +6,7 @@ import math
 from functools import partial
 from typing import Any
 
-from redisjson_dict.codec import decode, encode, plain
+from redisjson_dict.codec import Encoded, decode, encode, plain
 from redisjson_dict.errors import ValueRangeError
 from redisjson_dict.location import Location
 from redisjson_dict.operations import (
@@ -43,15 +43,14 @@ def incr(at: Location, amount: float = 1, default: float = 0) -> Verb[Any]:
     slowly: Flow[Any] = Flow(at, partial(_add_here, at, amount, default), writes=True)
     if not at.writable:
         return slowly
-    spelled, unspelled = encode(amount)
-    if unspelled:  # no spelling carries it
-        spelled = b""
+    added = encode(amount)
+    spelled = b"" if added.repairs else added.text  # no spelling carries it
     try:
-        created, repairs = encode(default + amount)
+        created = encode(default + amount)
     except ValueRangeError:  # matters only if there is nothing yet: then the slow way says it
-        created, repairs = b"", ()
-    needed = repair_arguments(at, repairs) if repairs else ()
-    arguments = (spelled, created, at.document.settings.lifetime(), *needed)
+        created = Encoded(b"")
+    needed = repair_arguments(at, created.repairs) if created.repairs else ()
+    arguments = (spelled, created.text, at.document.settings.lifetime(), *needed)
     return scripted("incr", at, _sum, *arguments, wants="number", fallback=slowly, answers=True)
 
 

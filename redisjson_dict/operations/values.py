@@ -91,7 +91,8 @@ def assign(at: Location, value: Any) -> Verb[None]:
 
     A parent never comes into being by it, and an array never grows.
     """
-    text, repairs = encode_at(at, value)
+    encoded = encode_at(at, value)
+    text, repairs = encoded.text, encoded.repairs
     if not at.writable:
         fresh = decode(text)
         return revise(at.parent(), lambda holder: (None, _with(at, holder, fresh)), blamed=at)

@@ -17,12 +17,11 @@ import hashlib
 import re
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
 
 __all__ = ["Script", "script"]
 
 
-class Script(NamedTuple):
+class Script:
     """A script as the server knows it.
 
     Attributes:
@@ -33,11 +32,16 @@ class Script(NamedTuple):
         commands: all that a user must have the right to.
     """
 
-    name: str
-    source: bytes
-    sha: bytes
-    reads: bool
-    commands: tuple[str, ...]
+    __slots__ = ("commands", "name", "reads", "sha", "source")
+
+    def __init__(self, name: str) -> None:
+        text = re.sub(r"-- needs: (.*)\n", _parts, _read(name))
+        calls = re.findall(r"redis\.p?call\('([A-Z.]+)'", text)
+        self.name = name
+        self.source = text.encode()
+        self.sha = hashlib.sha1(self.source, usedforsecurity=False).hexdigest().encode()
+        self.reads = text.startswith("#!lua flags=no-writes")
+        self.commands = tuple(sorted(set(calls) - _OPTIONAL))
 
 
 _OPTIONAL = frozenset(("INFO",))  # asked where the user may, see ``_mortal.lua``
@@ -46,11 +50,7 @@ _OPTIONAL = frozenset(("INFO",))  # asked where the user may, see ``_mortal.lua`
 @cache
 def script(name: str) -> Script:
     """Return a script by its name, read once."""
-    text = re.sub(r"-- needs: (.*)\n", _parts, _read(name))
-    source = text.encode()
-    sha = hashlib.sha1(source, usedforsecurity=False).hexdigest().encode()
-    commands = tuple(sorted(set(re.findall(r"redis\.p?call\('([A-Z.]+)'", text)) - _OPTIONAL))
-    return Script(name, source, sha, text.startswith("#!lua flags=no-writes"), commands)
+    return Script(name)
 
 
 def _parts(needs: re.Match[str]) -> str:
