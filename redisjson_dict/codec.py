@@ -63,6 +63,8 @@ _CONTAINERS = frozenset((dict, list, tuple))
 HEAVY = 32 * 1024 * 1024
 """Bytes that keep a server busy for about a second: a client might give up waiting for more."""
 _EACH = 300  # as many bytes take as long as storing one text
+_LARGE = 2**23  # bytes of JSON that is decoded a piece at a time, which takes as long as at once
+_PIECE = 2**18
 _PAGE = 2**22  # bytes of texts that are worth a copy
 _STEPS = frozenset((str, int))
 _NOT_ARRAYS = (bytes, bytearray, memoryview, UserString)
@@ -174,7 +176,11 @@ def decode(text: bytes | str) -> Any:
             only another client can have written.
     """
     try:
-        return orjson.loads(text)
+        if len(text) < _LARGE or isinstance(text, str):
+            return orjson.loads(text)
+        from redisjson_dict import pieces
+
+        return pieces.loads(text, _PIECE)
     except orjson.JSONDecodeError as error:
         raise ValueRangeError(
             f"what the server sent cannot be decoded: {error}; the text itself is __cause__.doc of "

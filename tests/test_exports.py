@@ -131,6 +131,7 @@ def test_import_brings_no(name, imported):
         "layout",
         "migration",
         "operations.previews",
+        "pieces",
         "pipeline",
         "preview",
         "queue",

@@ -12,7 +12,7 @@ NAME = "redisjson_dict"
 
 ROWS = [
     {"errors"},
-    {"floats", "resp"},
+    {"floats", "pieces", "resp"},
     {"location", "codec", "jsonpath", "scripts", "expiry", "urls"},
     {"replies", "keys", "loans", "preview"},
     {"operations", "keyspace", "exchange", "layout"},

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import redis
 from keyspace import empty
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from benchmarks.documents import mixed
 from redisjson_dict import RedisJSONDict, ValueRangeError, operations, queue
 from redisjson_dict.operations import documents, objects, values
 from redisjson_dict.server import Server, binaries
 
 MEGABYTE = 2**20
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module", params=[b.name for b in binaries()] or ["none"])
@@ -239,3 +246,26 @@ def test_array_grown_beyond_one_value(client, d, effort):
     assert [len(item) for item in whole] == [part] * 3
     d["list"].trim(0, 1)
     assert len(d["list"]) == 1
+
+
+# What a client needs besides the value.
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/clear_refs"), reason="Linux tells of peaks")
+@pytest.mark.parametrize("verb", ["store", "read"])
+def test_peak_is_less_than_three_times_the_text(server, tmp_path, effort, verb):
+    """orjson alone needs almost four times the text to decode it."""
+    text = tmp_path / "text.json"
+    text.write_bytes(orjson.dumps(mixed(effort.pick(12, 100) * MEGABYTE)))
+    code = "import sys; from benchmarks.peak import main; main(*sys.argv[1:])"
+    arguments = [server.url, "peak:", "redisjson_dict", verb, str(text)]
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert 0 < float(done.stdout) < 3
