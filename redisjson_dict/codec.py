@@ -148,7 +148,7 @@ def encode_many(values: list[Any]) -> list[bytes] | None:
         return None
     if not survey.floats:
         return texts
-    if not _are_finite(survey, sum([text.count(b"null") for text in texts])):
+    if not _is_finite(copied, survey, sum([text.count(b"null") for text in texts])):
         return None
     return _respelled_together(texts)
 
@@ -243,7 +243,7 @@ def _encode_container(value: Any, depth: int) -> Encoded | None:
         return None
     if not survey.floats:
         return Encoded(text)
-    if not _are_finite(survey, text.count(b"null")):
+    if not _is_finite(value, survey, text.count(b"null")):
         return None
     return _exact(value, text)
 
@@ -285,13 +285,22 @@ _ENCODERS: dict[type, Callable[[Any], Encoded | None]] = {
 
 
 class _Survey:
-    """What was found in a value: the levels that hold floats, and those that hold None."""
+    """What was found in a value.
+
+    Attributes:
+        floats: whether there are any.
+        nones: items, with all that are None among them.
+    """
 
     __slots__ = ("floats", "nones")
 
     def __init__(self) -> None:
-        self.floats: list[Sequence[Any]] = []
+        self.floats = False
         self.nones: list[Sequence[Any]] = []
+
+
+def _nones(items: Sequence[Any]) -> list[None]:
+    return [item for item in items if item is None]
 
 
 def _survey(value: Any, depth: int) -> _Survey | None:
@@ -302,10 +311,9 @@ def _survey(value: Any, depth: int) -> _Survey | None:
         kinds = set(map(type, items))
         if not kinds <= _COMMON:
             return None
-        if float in kinds:
-            found.floats.append(items)
-        if NoneType in kinds:
-            found.nones.append(items)
+        found.floats = found.floats or float in kinds
+        if NoneType in kinds:  # of many items, which take as much as the text, only these are kept
+            found.nones.append(_nones(items) if len(items) > _WIDE else items)
         if not kinds & _CONTAINERS:
             return found
         if len(items) > _WIDE:
@@ -314,18 +322,23 @@ def _survey(value: Any, depth: int) -> _Survey | None:
     return None
 
 
-def _are_finite(survey: _Survey, nulls: int) -> bool:
+def _is_finite(value: Any, survey: _Survey, nulls: int) -> bool:
     """Return whether there is no NaN and no infinity, which orjson writes as null.
 
     Args:
-        survey: of the value.
+        value: as it was surveyed.
+        survey: of it.
         nulls: how often its text has ``null``. Each None gives one; a surplus comes from a NaN or
             from a string, so then every float is looked at.
     """
-    if nulls == sum([len([item for item in items if item is None]) for items in survey.nones]):
+    if nulls == sum([len(_nones(items)) for items in survey.nones]):
         return True
-    floats = [item for items in survey.floats for item in items if type(item) is float]
-    return all(map(math.isfinite, floats))
+    items: Sequence[Any] = [value]
+    while items:
+        if not all(map(math.isfinite, [item for item in items if type(item) is float])):
+            return False
+        items = get_referents(*items)
+    return True
 
 
 def _settled(value: Any, depth: int) -> Any:
