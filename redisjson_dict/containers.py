@@ -548,7 +548,7 @@ class JSONArray(Live, MutableSequence[Any]):
         self._run(verbs.replace(self._at, value))
 
     def _element(self, index: Any) -> Location:
-        return self._at.descend((index_of(index),))
+        return self._at.remembered(index_of(index))
 
     def _shown(self, value: Any) -> Any:
         return show(self._run, value) if type(value) is Container else value

@@ -47,7 +47,7 @@ def target(at: Location, key: Any) -> Location:
         ValueRangeError: it holds a lone surrogate.
     """
     if type(key) is str:
-        return at.descend((key,))
+        return at.remembered(key)
     if not isinstance(key, tuple):
         return at.descend((text_of_name(key),))
     steps = path_of(key)

@@ -13,10 +13,16 @@ from redisjson_dict.location import DEPTH_LIMIT, Location, Settings, Step
 __all__ = ["Keyspace", "prefix_of"]
 
 _GLOB = rb"[*?\[\]^\\]"  # what SCAN's MATCH would not take literally
+_REMEMBERED = 1024  # places, of each kind
+_SHORT = 256  # bytes of their keys and paths
+
+_Places = dict[str | tuple[Step, ...], Location]
 
 
 class Keyspace:
     """Where the documents of one dict live, and what the dict was told about them.
+
+    Places that were asked for are remembered, if they are short: programs use few, over and over.
 
     Args:
         prefix: put in front of every key, literally.
@@ -24,7 +30,7 @@ class Keyspace:
         slot: tells which keys one script may touch together; None: all.
     """
 
-    __slots__ = ("_prefix", "_settings", "_slot")
+    __slots__ = ("_prefix", "_references", "_settings", "_slot", "_targets")
 
     def __init__(
         self, prefix: str, settings: Settings, slot: Callable[[bytes], Hashable] | None = None
@@ -32,6 +38,8 @@ class Keyspace:
         self._prefix = _encoded(prefix)
         self._settings = settings
         self._slot = slot
+        self._references: _Places = {}
+        self._targets: _Places = {}
 
     @property
     def pattern(self) -> bytes:
@@ -54,7 +62,11 @@ class Keyspace:
 
     def reference(self, path: tuple[Step, ...]) -> Location:
         """Return the place of a path as one in its own right; raises as `document`."""
-        return self.document(path[0], path[1:], len(path) - 1)
+        known = self._references.get(path)
+        if known is not None:
+            return known
+        at = self.document(path[0], path[1:], len(path) - 1)
+        return _remembered(self._references, path, at)
 
     def keys(self, names: Iterable[str]) -> list[bytes]:
         """Return the Redis keys of several documents.
@@ -70,14 +82,20 @@ class Keyspace:
 
     def target(self, key: Any) -> Location:
         """Return the place that a key or path writes; raises as `keys.target`."""
+        if type(key) is str:
+            known = self._targets.get(key)
+            return _remembered(self._targets, key, self.document(key)) if known is None else known
         if not isinstance(key, tuple):
             return self.document(key)
-        steps = path_of(key)
-        if len(steps) > DEPTH_LIMIT + 1:
+        path = path_of(key)
+        known = self._targets.get(path)
+        if known is not None:
+            return known
+        if len(path) > DEPTH_LIMIT + 1:
             raise KeyError(key)  # no document is that deep
-        at = self.document(steps[0], steps[1:])
+        at = self.document(path[0], path[1:])
         at.pathlike = True
-        return at
+        return _remembered(self._targets, path, at)
 
     def lookup(self, key: Any) -> Location:
         """Return the place that a key or path reads.
@@ -142,6 +160,15 @@ def prefix_of(prefix: str, namespace: str | None) -> str:
     if isinstance(namespace, str):
         return str.__str__(namespace) + ":"
     raise TypeError(f"the namespace is str, not {type(namespace).__name__}")
+
+
+def _remembered(places: _Places, path: str | tuple[Step, ...], at: Location) -> Location:
+    """Remember a place, if it is short."""
+    if len(at.key) + sum(map(len, at.tail)) <= _SHORT:
+        if len(places) >= _REMEMBERED:
+            places.clear()
+        places[path] = at
+    return at
 
 
 def _is_text(key: bytes) -> bool:

@@ -86,14 +86,20 @@ class _Spelling:
     __slots__ = ("readable", "segment", "writable")
 
     def __init__(self, name: str) -> None:
-        self.segment = _spell(name)
-        self.writable = is_writable(name)
-        self.readable = is_readable(name)
+        if name.isascii() and name.isidentifier() and name.lower() not in _WORDS:
+            # The server compiles it in 0.7 to 0.8 of the time of brackets.
+            self.segment = b"." + name.encode()
+            self.writable = self.readable = True
+        else:
+            self.segment = _bracketed(name)
+            self.writable = is_writable(name)
+            self.readable = is_readable(name)
 
 
 _spelled: dict[str, _Spelling] = {}
 _REMEMBERED = 1024  # short names: programs use few of them, over and over
 _SHORT = 64
+_BELOW = 32  # places remembered below one
 
 
 def _spelling(name: str) -> _Spelling:
@@ -107,15 +113,13 @@ def _spelling(name: str) -> _Spelling:
     return spelling
 
 
-def _spell(name: str) -> bytes:
+def _bracketed(name: str) -> bytes:
     try:
         text = name.encode()
     except UnicodeEncodeError as error:
         raise ValueRangeError(
             f"the name {name!r} holds a lone surrogate, which UTF-8 cannot carry"
         ) from error
-    if text.isascii() and name.isidentifier() and name.lower() not in _WORDS:
-        return b"." + text  # the server compiles it in 0.7 to 0.8 of the time of brackets
     if b'"' not in text and b"\\" not in text:
         return b'["' + text + b'"]'
     if b"'" not in text and b"\\" not in text:
@@ -167,7 +171,7 @@ class Document:
 
 
 class Location:
-    """A place in a document: never changed once made.
+    """A place in a document: never changed once made, though it remembers what was made of it.
 
     Attributes:
         document: the document it is in.
@@ -185,8 +189,9 @@ class Location:
     """
 
     __slots__ = (
-        "asked",
+        "_below",
         "_path",
+        "asked",
         "base",
         "counted_from_end",
         "document",
@@ -200,6 +205,7 @@ class Location:
     )
 
     asked: tuple[Step, ...] | None
+    _below: dict[Step, Location] | None
     _path: bytes
 
     def __init__(
@@ -221,6 +227,7 @@ class Location:
         self.counted_from_end = False
         self.asked = None
         self.pathlike = False
+        self._below = None
         if steps:
             self._go(steps)
 
@@ -240,6 +247,7 @@ class Location:
         other.counted_from_end = bool(tail) and self.counted_from_end
         other.asked = None
         other.pathlike = False
+        other._below = None
         return other
 
     def __repr__(self) -> str:
@@ -290,6 +298,20 @@ class Location:
     def child(self, step: Step) -> Location:
         """Return the place one step further down."""
         return self.descend((step,))
+
+    def remembered(self, step: Step) -> Location:
+        """Return the same as `child`; the first few are remembered.
+
+        Programs ask for few places below one, over and over.
+        """
+        if self._below is None:
+            self._below = {}
+        place = self._below.get(step)
+        if place is None:
+            place = self.child(step)
+            if len(self._below) < _BELOW:
+                self._below[step] = place
+        return place
 
     def descend(self, steps: tuple[Step, ...]) -> Location:
         """Return the place several steps further down.
