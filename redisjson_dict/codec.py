@@ -331,7 +331,7 @@ def _is_finite(value: Any, survey: _Survey, nulls: int) -> bool:
         nulls: how often its text has ``null``. Each None gives one; a surplus comes from a NaN or
             from a string, so then every float is looked at.
     """
-    if nulls == sum([len(_nones(items)) for items in survey.nones]):
+    if nulls == 0 or nulls == sum([len(_nones(items)) for items in survey.nones]):
         return True
     items: Sequence[Any] = [value]
     while items:

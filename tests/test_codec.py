@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from unittest import mock
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
@@ -262,6 +263,20 @@ def test_encode_refuses_nan_by_place(number, wrap, place):
         encode(wrap(number))
 
     assert f"{float(number)}{place} has no place in JSON" in str(refused.value)
+
+
+@pytest.mark.parametrize("number", [NAN, INF, -INF])
+@pytest.mark.parametrize("others", [[None, 0.5], ["null", 0.5], [{"null": None}, "a null", 1]])
+@pytest.mark.parametrize("count", [1, 10, codec._WIDE])  # many items are not all kept
+def test_encode_tells_nan_from_null(number, others, count):
+    items = others * count
+    where = len(items) // 2
+    assert orjson.loads(encode({"a": [items]}).text) == {"a": [items]}
+
+    items.insert(where, number)
+    with pytest.raises(ValueRangeError, match=rf"at \['a'\]\[0\]\[{where}\]"):
+        encode({"a": [items]})
+    assert encode_many([1, items, "null"]) is None
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
