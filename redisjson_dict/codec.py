@@ -63,7 +63,7 @@ _CONTAINERS = frozenset((dict, list, tuple))
 HEAVY = 32 * 1024 * 1024
 """Bytes that keep a server busy for about a second: a client might give up waiting for more."""
 _EACH = 300  # as many bytes take as long as storing one text
-_LARGE = 2**23  # bytes of JSON that is decoded a piece at a time, which takes as long as at once
+_LARGE = 2**23  # bytes of JSON that is decoded a piece at a time, in about the same time
 _PIECE = 2**18
 _PAGE = 2**22  # bytes of texts that are worth a copy
 _STEPS = frozenset((str, int))

@@ -309,7 +309,7 @@ class Location:
         place = self._below.get(step)
         if place is None:
             place = self.child(step)
-            if len(self._below) < _BELOW:
+            if len(self._below) < _BELOW and (isinstance(step, int) or len(step) <= _SHORT):
                 self._below[step] = place
         return place
 

@@ -9,6 +9,7 @@ character is done in C.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -16,6 +17,7 @@ import orjson
 __all__ = ["loads"]
 
 _OTHERS = bytes(set(range(256)).difference(b'"[]{}'))
+_LIST = ord("[")
 _CLOSING = bytes.maketrans(b"[{", b"]}")
 
 
@@ -24,20 +26,18 @@ def loads(text: bytes, size: int) -> Any:
 
     Args:
         text: as the server writes it: no object has a name twice.
-        size: about how many bytes are decoded at once. With a string of more than eight times as
-            many, for which orjson needs little, all is.
+        size: about how many bytes are decoded at once; more where there is a longer string.
 
     Raises:
         orjson.JSONDecodeError: the text is no JSON, or nested too deep.
     """
-    try:
+    with suppress(orjson.JSONDecodeError, _NoPieces):
         return _loads(text, size)
-    except (orjson.JSONDecodeError, _NoPieces):  # an error is to show the whole text
-        return orjson.loads(text)
+    return orjson.loads(text)  # the error is to show the whole text
 
 
 class _NoPieces(Exception):
-    """The text is not to be cut."""
+    """The text is to be decoded at once."""
 
 
 def _loads(text: bytes, size: int) -> Any:
@@ -45,26 +45,45 @@ def _loads(text: bytes, size: int) -> Any:
     around: list[Any] = []  # the containers that are open, each the last child of the one before
     start = 0
     while start <= len(text):
-        if start and not around:
-            raise _NoPieces  # something comes after the value
         piece, marked = _piece(text, start, size)
+        _check(piece, first=not start, inside=bool(around))
+        if start and len(piece) * 4 > len(text) * 3:
+            raise _NoPieces  # nearly all is one string, which orjson copies once and we would twice
+        start += len(piece) + 1
         brackets = _unpaired(marked)
         opened = brackets.lstrip(b"]}")
-        closed = len(brackets) - len(opened)
-        staying = around[: len(around) - closed]
-        ends = b"".join([*map(_bracket, staying), opened]).translate(_CLOSING)[::-1]
-        fresh = orjson.loads(b"".join([*_openings(around), piece, ends]))
+        staying = around[: len(around) + len(opened) - len(brackets)]
+        fresh = orjson.loads(_completed(piece, around, staying, opened, size))
         if around:
             _move(fresh, around)
         else:
             value = fresh
         around = staying
-        for _ in opened:
-            around.append(_last(around[-1]) if around else value)
-        start += len(piece) + 1
+        for bracket in opened:
+            around.append(_last(around[-1] if around else [value], bracket))
     if around:
         raise _NoPieces  # something is missing at the end
     return value
+
+
+def _completed(
+    piece: bytes, around: list[Any], staying: list[Any], opened: bytes, size: int
+) -> bytes:
+    """Return a piece with what is open opened before it, and what stays open closed behind it."""
+    openings = _openings(around)
+    if len(openings) > size:
+        raise _NoPieces  # names so long would be most of every piece
+    ends = b"".join([*map(_bracket, staying), opened]).translate(_CLOSING)[::-1]
+    return openings + piece + ends if openings or ends else piece
+
+
+def _check(piece: bytes, *, first: bool, inside: bool) -> None:
+    """Refuse a piece that is none without the commas around it."""
+    bare = piece.strip()
+    if not (bare and bare[-1:] not in (b"[", b"{")):
+        raise _NoPieces
+    if not first and (not inside or bare[:1] in (b"]", b"}")):
+        raise _NoPieces
 
 
 def _piece(text: bytes, start: int, size: int) -> tuple[bytes, bytes]:
@@ -73,17 +92,17 @@ def _piece(text: bytes, start: int, size: int) -> tuple[bytes, bytes]:
     Returns:
         The piece, and the same without escaped quotes.
     """
-    for length in (size, 8 * size):
-        piece = text[start : start + length]
+    while True:
+        piece = text[start : start + size]
         marked = _unescaped(piece)
-        if start + length >= len(text):
+        if start + size >= len(text):
             return piece, marked
         cut = marked.rfind(b",")
         while cut >= 0 and marked.count(b'"', 0, cut) % 2:  # in a string, which starts further left
             cut = marked.rfind(b",", 0, marked.rfind(b'"', 0, cut))
         if cut >= 0:
             return piece[:cut], marked[:cut]
-    raise _NoPieces
+        size *= 2  # a long string
 
 
 def _unescaped(text: bytes) -> bytes:
@@ -108,13 +127,13 @@ def _bracket(container: Any) -> bytes:
     return b"[" if type(container) is list else b"{"
 
 
-def _openings(around: list[Any]) -> list[bytes]:
+def _openings(around: list[Any]) -> bytes:
     """Return what opens containers again such that the next child of the innermost may follow."""
     openings = [
         b"[" if type(outer) is list else b"{%b:" % orjson.dumps(next(reversed(outer)))
         for outer in around[:-1]
     ]
-    return openings + [_bracket(innermost) for innermost in around[-1:]]
+    return b"".join(openings + [_bracket(innermost) for innermost in around[-1:]])
 
 
 def _move(fresh: Any, around: list[Any]) -> None:
@@ -134,6 +153,9 @@ def _add(container: Any, fresh: Any) -> None:
         container.update(fresh)
 
 
-def _last(container: Any) -> Any:
-    """Return the last child."""
-    return container[-1 if type(container) is list else next(reversed(container))]
+def _last(container: Any, bracket: int) -> Any:
+    """Return the last child, which a bracket has opened."""
+    child = container[-1 if type(container) is list else next(reversed(container))]
+    if type(child) is not (list if bracket == _LIST else dict):
+        raise _NoPieces  # its name was there before, so it is not the last
+    return child

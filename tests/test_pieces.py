@@ -47,13 +47,14 @@ def test_value_is_that_of_the_whole(value, size):
 
 @settings(max_examples=500)
 @given(VALUES, st.integers(1, 60))
-def test_text_is_cut_unless_a_string_is_too_long(value, size):
+def test_text_is_cut_unless_names_are_long_or_a_string_is_nearly_all(value, size):
     """Else every cut that goes wrong would be hidden by decoding the whole text again."""
     text = orjson.dumps(value)
     try:
         found = pieces._loads(text, size)
     except pieces._NoPieces:
-        assert len(text) > 8 * size
+        longest = max(map(len, pieces._unescaped(text).split(b'"')))
+        assert longest * 4 > len(text) or size < 12 * 12
     else:
         assert orjson.dumps(found) == text
 
@@ -84,25 +85,55 @@ def test_no_piece_is_much_larger(value, size, decoded):
 
 @pytest.mark.parametrize("deep", [1, 127, 450])
 def test_deep_text(deep, decoded):
-    value = list(range(300))
+    value = list(range(3000))
     for number in range(deep):
         value = [number, value, number] if number % 2 else {"a": number, "b": value, "c": number}
     text = orjson.dumps(value) if deep < 250 else _nested(deep)
 
-    assert pieces.loads(text, 100) == orjson.loads(text)
-    assert max(decoded) < len(text) or deep == 1
+    assert pieces.loads(text, 1500) == orjson.loads(text)
+    assert max(decoded) < 5000
 
 
 def _nested(deep):
-    return b'[0,{"a":' * (deep // 2) + b"[1,2,3]" + b',"b":1},2]' * (deep // 2)
+    return b'[0,{"a":' * (deep // 2) + orjson.dumps(list(range(3000))) + b',"b":1},2]' * (deep // 2)
 
 
+@pytest.mark.parametrize("long", [900, 4000])
 @pytest.mark.parametrize("name", ["blob", ""])
-def test_long_string_is_decoded_with_all_else(name, decoded):
-    text = orjson.dumps({"a": list(range(50)), name: "x,y" * 1000, "b": [1, 2]})
+def test_long_string_is_in_one_piece(name, long, decoded):
+    text = orjson.dumps({"a": list(range(900)), name: "x,y" * (long // 3), "b": [1, 2] * 400})
+
+    assert pieces.loads(text, 100) == orjson.loads(text)
+    assert long < max(decoded) < 2 * long
+    assert sum(decoded) < 2 * len(text)
+
+
+def test_string_that_is_nearly_all_is_decoded_at_once(decoded):
+    text = orjson.dumps({"a": 1, "blob": "x,y" * 10_000, "b": [1, 2]})
 
     assert pieces.loads(text, 100) == orjson.loads(text)
     assert decoded[-1] == len(text)
+    assert sum(decoded[:-1]) < 100
+
+
+def test_long_names_do_not_make_every_piece_large(decoded):
+    text = orjson.dumps({"x" * 5000: [*range(1000), {"y" * 5000: list(range(1000))}]})
+
+    assert pieces.loads(text, 100) == orjson.loads(text)
+    assert sum(decoded) < 2 * len(text)
+
+
+@pytest.mark.parametrize("size", range(1, 30))
+def test_name_that_is_there_twice_is_noticed_where_kinds_differ(size):
+    text = b'{"a":{"b":1,"c":2},"d":3,"a":{"e":1,"f":2},"g":[1,2]}'
+
+    assert pieces.loads(text, size) == orjson.loads(text)
+
+
+def test_failure_keeps_nothing_alive():
+    with pytest.raises(orjson.JSONDecodeError) as caught:
+        pieces.loads(b"[" + b"1," * 1000, 100)
+    assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize(
@@ -122,7 +153,7 @@ def test_long_string_is_decoded_with_all_else(name, decoded):
         b"[" * 2000 + b"]" * 2000,
     ],
 )
-@pytest.mark.parametrize("size", [1, 3, 1000])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 6, 7, 8, 1000])
 def test_error_shows_the_whole_text(text, size):
     with pytest.raises(orjson.JSONDecodeError) as caught:
         pieces.loads(text, size)

@@ -133,6 +133,13 @@ def test_few_places_below_one_are_remembered(space):
     assert at.remembered("m0") is at.remembered("m0")
 
 
+def test_long_names_below_one_are_not_remembered(space):
+    at = space.target("k")
+
+    assert at.remembered("x" * 1000) is not at.remembered("x" * 1000)
+    assert not at._below
+
+
 def test_only_the_places_of_keys_are_remembered(d):
     """Else reading a large object would fill the memory with what nobody asked for."""
     d["k"] = {f"m{number}": {} for number in range(500)}
