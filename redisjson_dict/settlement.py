@@ -110,7 +110,7 @@ def _kept(entry: Entry, reply: Reply) -> Asking[list[tuple[Operation[Any], Excep
     operation, pending = entry
     try:
         pending.resolve((yield from settled(operation, reply, _too_much)))
-    except Exception as error:
+    except Exception as error:  # whatever it is, the promise tells it
         pending.fail(error)
         return [(operation, error)]
     return []
@@ -122,7 +122,7 @@ def _broken(
     """Break the promises of a bundle that was refused as one, for one reason."""
     try:
         yield from settled(bundle, reply, _too_much)
-    except Exception as error:
+    except Exception as error:  # whatever it is, each promise tells it
         for _, pending in entries:
             pending.fail(error)
         return [(operation, error) for operation, _ in entries]
