@@ -13,7 +13,15 @@ from redis.exceptions import ConnectionError, NoPermissionError, ResponseError, 
 from redisjson_dict.errors import JSONModuleMissingError, StaleLocationError
 from redisjson_dict.keyspace import Keyspace
 from redisjson_dict.location import Location
-from redisjson_dict.operations import MISSING, UNDONE, Operation, Pause, documents, scripted
+from redisjson_dict.operations import (
+    MISSING,
+    UNDONE,
+    Operation,
+    Pause,
+    documents,
+    same,
+    scripted,
+)
 from redisjson_dict.replies import (
     OtherKind,
     Refusal,
@@ -114,11 +122,11 @@ def _refused(operation: Operation[Any], reason: Refusal | ResponseError) -> Aski
         return _untouched(operation, reason)
     at = operation.at
     try:
-        yield Operation(at, ("JSON.TYPE", at.key, "$"), _raw, resend=True)
+        yield Operation(at, ("JSON.TYPE", at.key, "$"), same, resend=True)
     except ResponseError as plainly:
         if _is_state(plainly):
             return _untouched(operation, plainly)
-        if not has_json((yield Operation(at, ("HELLO",), _raw))):
+        if not has_json((yield Operation(at, ("HELLO",), same))):
             return JSONModuleMissingError(
                 f"the server has no JSON commands ({plainly}); they come with Redis 8, Redis "
                 "Stack, or the RedisJSON module: docker compose up, or redisjson_dict.server"
@@ -181,10 +189,6 @@ def unscanned(space: Keyspace, error: ResponseError) -> Asking[None]:
             yield probe
         except ResponseError as unknown:
             yield from failed(probe, unknown)
-
-
-def _raw(_: Location, reply: Reply) -> Reply:
-    return reply
 
 
 def explain(
